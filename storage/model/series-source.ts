@@ -33,6 +33,6 @@ export interface SeriesSource {
   labelValues(name: string, matchers: readonly Matcher[], range: TimeRange): Promise<string[]>;
   /** The matching series that have chunks in the range, in label order. `matchers` see the series' own labels only. */
   select(matchers: readonly Matcher[], range: TimeRange): Promise<SourceSeries[]>;
-  /** The chunks of each series, in time order (they may overlap). The bytes are the caller's. */
-  readChunks(series: readonly SourceSeries[]): Promise<Chunk[][]>;
+  /** The chunks of each series that reach into the range, in time order (they may overlap). The bytes are the caller's. */
+  readChunks(series: readonly SourceSeries[], range: TimeRange): Promise<Chunk[][]>;
 }
