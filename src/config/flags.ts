@@ -1,0 +1,270 @@
+/**
+ * The flags of `varve serve`: one table from which the command line, the environment, `--help` and the settings follow.
+ * Names and meanings are those of Prometheus and Thanos where the thing is the same.
+ */
+
+import { LOG_FORMATS, LOG_LEVELS } from '../telemetry/log.ts';
+import { isTenantId } from '../tenants/tenant-id.ts';
+import { parseExternalLabels, parseLabelName } from './external-labels.ts';
+import { parseListenAddress } from './listen-address.ts';
+import type { ServeSettings } from './settings.ts';
+import { parseDuration, parseSize } from './units.ts';
+import { ValueError } from './value-error.ts';
+
+/** One flag. `parse` gets what was given (or the default), and throws ValueError. */
+export interface Flag<Value = unknown> {
+  /** Without the dashes. */
+  readonly name: string;
+  /** What stands for the value in --help; '' for a switch. */
+  readonly placeholder: string;
+  readonly description: string;
+  /** The texts that are parsed when nothing is given. */
+  readonly defaults: readonly string[];
+  /** What --help says about the default where `defaults` does not say it. */
+  readonly defaultNote?: string;
+  readonly repeatable: boolean;
+  readonly parse: (texts: readonly string[]) => Value;
+}
+
+/** A command line or environment that cannot be used: the whole sentence for the user. Exit code 2. */
+export class FlagError extends Error {
+  override name = 'FlagError';
+}
+
+/** The share of the machine's (or container's) memory that the head may take by default. */
+const HEAD_MEMORY_SHARE = 0.5;
+const SMALLEST_HEAD_BYTES = 64 * 1024 * 1024;
+const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
+
+/** Settings as the flags alone say them; undefined: follows from the machine or from another flag. */
+type GivenSettings = Omit<ServeSettings, 'routePrefix' | 'memoryBudgetBytes'> & {
+  readonly routePrefix: string | undefined;
+  readonly memoryBudgetBytes: number | undefined;
+};
+
+/** Every flag of `serve` under the name of its setting, in the order of --help. */
+export const SERVE_FLAGS: { readonly [Setting in keyof GivenSettings]: Flag<GivenSettings[Setting]> } = {
+  listenAddresses: {
+    name: 'web.listen-address',
+    placeholder: '<host:port>',
+    description: 'Address to listen on; may be given more than once. Port 0 takes a free one.',
+    defaults: ['127.0.0.1:8470'],
+    repeatable: true,
+    parse: (texts) => texts.map(parseListenAddress),
+  },
+  externalUrl: {
+    name: 'web.external-url',
+    placeholder: '<URL>',
+    description: 'The URL under which others reach Varve, if a proxy stands before it.',
+    defaults: [],
+    repeatable: false,
+    parse: optional(parseExternalUrl),
+  },
+  routePrefix: {
+    name: 'web.route-prefix',
+    placeholder: '<path>',
+    description: 'Prefix of every HTTP path.',
+    defaults: [],
+    defaultNote: 'path of --web.external-url',
+    repeatable: false,
+    parse: optional(parseRoutePrefix),
+  },
+  lifecycleEnabled: {
+    name: 'web.enable-lifecycle',
+    placeholder: '',
+    description: 'Enable POST /-/reload and /-/quit.',
+    defaults: ['false'],
+    repeatable: false,
+    parse: one(parseSwitch),
+  },
+  storagePath: {
+    name: 'storage.path',
+    placeholder: '<directory>',
+    description: 'Data directory: WAL, blocks and bucket. Made if it is not there.',
+    defaults: ['./data'],
+    repeatable: false,
+    parse: one(parsePath),
+  },
+  externalLabels: {
+    name: 'label',
+    placeholder: '<name="value">',
+    description: 'External label of everything stored here, as in Thanos; may be given more than once.',
+    defaults: [],
+    repeatable: true,
+    parse: parseExternalLabels,
+  },
+  memoryBudgetBytes: {
+    name: 'head.memory-budget',
+    placeholder: '<size>',
+    description: 'Memory for series and samples that are not in blocks yet. When it is full, writes get 503.',
+    defaults: [],
+    defaultNote: 'half of the memory of the container or machine',
+    repeatable: false,
+    parse: optional(parseMemoryBudget),
+  },
+  idleCutMs: {
+    name: 'head.idle-cut',
+    placeholder: '<duration>',
+    description: 'A tenant that has been silent for this long is written to blocks whole.',
+    defaults: ['3h'],
+    repeatable: false,
+    parse: one(parsePositiveDuration),
+  },
+  defaultTenantId: {
+    name: 'receive.default-tenant-id',
+    placeholder: '<tenant>',
+    description: 'Tenant of requests that name none.',
+    defaults: ['default-tenant'],
+    repeatable: false,
+    parse: one(parseTenantId),
+  },
+  tenantHeader: {
+    name: 'receive.tenant-header',
+    placeholder: '<header>',
+    description: 'HTTP header that names the tenant; X-Scope-OrgID always does, too.',
+    defaults: ['THANOS-TENANT'],
+    repeatable: false,
+    parse: one(parseHeaderName),
+  },
+  tenantLabelName: {
+    name: 'receive.tenant-label-name',
+    placeholder: '<label>',
+    description: 'Label that names the tenant in the Thanos section of blocks.',
+    defaults: ['tenant_id'],
+    repeatable: false,
+    parse: one(parseLabelName),
+  },
+  logLevel: {
+    name: 'log.level',
+    placeholder: `<${LOG_LEVELS.join('|')}>`,
+    description: 'Least severe level that is logged.',
+    defaults: ['info'],
+    repeatable: false,
+    parse: one((text) => choose(text, LOG_LEVELS)),
+  },
+  logFormat: {
+    name: 'log.format',
+    placeholder: `<${LOG_FORMATS.join('|')}>`,
+    description: 'Format of the log lines on standard error.',
+    defaults: ['logfmt'],
+    repeatable: false,
+    parse: one((text) => choose(text, LOG_FORMATS)),
+  },
+};
+
+/** Where the texts of the flags come from. */
+export interface FlagSources {
+  /** What the command line gives for each flag name, in order. */
+  readonly commandLine: ReadonlyMap<string, readonly string[]>;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** Memory of the machine or the limit of its container. */
+  readonly memoryBytes: number;
+}
+
+/** The environment variable that stands for a flag: `storage.path` is `VARVE_STORAGE_PATH`. */
+export function environmentName(flagName: string): string {
+  return `VARVE_${flagName.toUpperCase().replaceAll(/[.-]/g, '_')}`;
+}
+
+/** The settings that flags, then environment, then defaults give. Throws FlagError for the first one that is wrong. */
+export function serveSettings(sources: FlagSources): ServeSettings {
+  const entries = Object.entries(SERVE_FLAGS).map(([setting, flag]) => [setting, flagValue<unknown>(flag, sources)]);
+  const given = Object.fromEntries(entries) as GivenSettings;
+  for (let i = 0; i < given.externalLabels.length; i += 2) {
+    if (given.externalLabels[i] !== given.tenantLabelName) continue;
+    throw new FlagError(
+      `--label must not set ${given.tenantLabelName}: --receive.tenant-label-name keeps it for the tenant`,
+    );
+  }
+  return Object.freeze({
+    ...given,
+    routePrefix: given.routePrefix ?? parseRoutePrefix(new URL(given.externalUrl ?? 'http://localhost/').pathname),
+    memoryBudgetBytes: given.memoryBudgetBytes ?? Math.floor(sources.memoryBytes * HEAD_MEMORY_SHARE),
+  });
+}
+
+/** One flag's value from the first source that has it. Throws FlagError. */
+export function flagValue<Value>(flag: Flag<Value>, sources: Omit<FlagSources, 'memoryBytes'>): Value {
+  const onCommandLine = sources.commandLine.get(flag.name);
+  const variable = environmentName(flag.name);
+  const inEnvironment = sources.environment[variable] || undefined; // A variable set to nothing is not set.
+  const origin = onCommandLine === undefined && inEnvironment !== undefined ? ` (from ${variable})` : '';
+  const texts = onCommandLine ?? (inEnvironment === undefined ? flag.defaults : listed(flag, inEnvironment));
+  if (texts.length > 1 && !flag.repeatable) throw new FlagError(`--${flag.name} is given more than once`);
+  try {
+    return flag.parse(texts);
+  } catch (error) {
+    if (!(error instanceof ValueError)) throw error;
+    const value = texts.map((text) => JSON.stringify(text)).join(', ');
+    throw new FlagError(`invalid value ${value} for --${flag.name}${origin}: ${error.message}`, { cause: error });
+  }
+}
+
+/** The values of a repeatable flag in one variable: separated by commas outside of double quotes. */
+function listed(flag: Flag, text: string): readonly string[] {
+  if (!flag.repeatable) return [text];
+  return (text.match(/(?:"(?:\\.|[^"\\])*"|[^,])+/g) ?? []).map((part) => part.trim());
+}
+
+function one<Value>(parse: (text: string) => Value): (texts: readonly string[]) => Value {
+  return ([text = '']) => parse(text);
+}
+
+function optional<Value>(parse: (text: string) => Value): (texts: readonly string[]) => Value | undefined {
+  return ([text]) => (text === undefined ? undefined : parse(text));
+}
+
+function parseExternalUrl(text: string): string {
+  const url = URL.parse(text);
+  if (url === null || !/^https?:$/.test(url.protocol) || url.search !== '' || url.hash !== '') {
+    throw new ValueError('want http(s)://host[:port][/path]');
+  }
+  if (url.username !== '' || url.password !== '') throw new ValueError('want a URL without a user or password');
+  return url.href.replace(/\/+$/, '');
+}
+
+function parseRoutePrefix(text: string): string {
+  const prefix = `/${text}`.replaceAll(/\/+/g, '/').replace(/\/$/, '');
+  if (!/^(?:\/[A-Za-z0-9._~-]+)*$/.test(prefix)) throw new ValueError('want a path such as /varve');
+  return prefix;
+}
+
+function parseSwitch(text: string): boolean {
+  if (text !== 'true' && text !== 'false') throw new ValueError('want true or false');
+  return text === 'true';
+}
+
+function parsePath(text: string): string {
+  if (text === '' || text.includes('\0')) throw new ValueError('want a directory');
+  return text;
+}
+
+function parseMemoryBudget(text: string): number {
+  const bytes = parseSize(text);
+  if (bytes < SMALLEST_HEAD_BYTES) throw new ValueError('want at least 64MiB');
+  return bytes;
+}
+
+function parsePositiveDuration(text: string): number {
+  const ms = parseDuration(text);
+  if (ms === 0) throw new ValueError('want more than 0');
+  return ms;
+}
+
+function parseTenantId(text: string): string {
+  if (!isTenantId(text)) {
+    throw new ValueError(`want 1 to 150 of A-Z a-z 0-9 ! . _ * ' ( ) - and neither "." nor ".."`);
+  }
+  return text;
+}
+
+function parseHeaderName(text: string): string {
+  if (!HEADER_NAME.test(text)) throw new ValueError('want the name of an HTTP header');
+  return text;
+}
+
+function choose<Choice extends string>(text: string, choices: readonly Choice[]): Choice {
+  const choice = choices.find((candidate) => candidate === text);
+  if (choice === undefined) throw new ValueError(`want one of ${choices.join(', ')}`);
+  return choice;
+}

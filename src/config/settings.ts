@@ -1,0 +1,39 @@
+/** What `varve serve` was told, as plain frozen values: parsed, checked, with every default filled in. */
+
+import type { LogFormat, LogLevel } from '../telemetry/log.ts';
+
+/** Where to listen. An empty host is every interface; port 0 takes a free one. */
+export interface ListenAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** The field's flag is named in each comment; src/config/flags.ts has the table. */
+export interface ServeSettings {
+  /** --web.listen-address, at least one. */
+  readonly listenAddresses: readonly ListenAddress[];
+  /** --web.external-url without a slash at its end, or undefined if not given. */
+  readonly externalUrl: string | undefined;
+  /** --web.route-prefix: '' or `/path` without a slash at its end. */
+  readonly routePrefix: string;
+  /** --web.enable-lifecycle */
+  readonly lifecycleEnabled: boolean;
+  /** --storage.path, as given. */
+  readonly storagePath: string;
+  /** --label, as the engine's Labels: [name, value, …] sorted by name. */
+  readonly externalLabels: readonly string[];
+  /** --head.memory-budget */
+  readonly memoryBudgetBytes: number;
+  /** --head.idle-cut */
+  readonly idleCutMs: number;
+  /** --receive.default-tenant-id */
+  readonly defaultTenantId: string;
+  /** --receive.tenant-header */
+  readonly tenantHeader: string;
+  /** --receive.tenant-label-name */
+  readonly tenantLabelName: string;
+  /** --log.level */
+  readonly logLevel: LogLevel;
+  /** --log.format */
+  readonly logFormat: LogFormat;
+}

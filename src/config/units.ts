@@ -1,0 +1,58 @@
+/** Durations and sizes as people write them, in flags, files and output: `1h30m`, `512MiB`. */
+import { ValueError } from './value-error.ts';
+
+const DURATION_UNITS_MS: readonly (readonly [unit: string, ms: number])[] = [
+  ['y', 365 * 86_400_000],
+  ['w', 7 * 86_400_000],
+  ['d', 86_400_000],
+  ['h', 3_600_000],
+  ['m', 60_000],
+  ['s', 1000],
+  ['ms', 1],
+];
+const DURATION = new RegExp(`^${DURATION_UNITS_MS.map(([unit]) => `(?:(\\d+)${unit})?`).join('')}$`);
+
+/** Milliseconds of a duration as Prometheus writes it: `5m`, `1h30m`, `1d`, `0`; units descend. Throws ValueError. */
+export function parseDuration(text: string): number {
+  if (text === '0') return 0;
+  const parts = text === '' ? null : DURATION.exec(text);
+  if (parts === null) throw new ValueError('want a duration such as 5m, 1h30m or 1d (units ms, s, m, h, d, w, y)');
+  const ms = DURATION_UNITS_MS.reduce((sum, [, unitMs], i) => sum + Number(parts[i + 1] ?? 0) * unitMs, 0);
+  if (!Number.isSafeInteger(ms)) throw new ValueError('want a duration below 285 000 years');
+  return ms;
+}
+
+/** The duration in the form that parseDuration reads: 5_400_000 is `1h30m`. `ms` is an integer ≥ 0. */
+export function formatDuration(ms: number): string {
+  let rest = ms;
+  let text = '';
+  // Weeks and years are read, but nobody likes to be shown 1w3d.
+  for (const [unit, unitMs] of DURATION_UNITS_MS.filter(([unit]) => unit !== 'y' && unit !== 'w')) {
+    const count = Math.floor(rest / unitMs);
+    if (count > 0) text += `${count}${unit}`;
+    rest -= count * unitMs;
+  }
+  return text === '' ? '0s' : text;
+}
+
+const SIZE_UNITS = ['', 'K', 'M', 'G', 'T', 'P'];
+const SIZE = /^(\d+(?:\.\d+)?)([KMGTP]?)(?:i?B)?$/;
+
+/** Bytes of a size: `512MiB`, `2GB`, `1.5GiB`, `1048576`. Units are powers of 1024, as in Prometheus. Throws ValueError. */
+export function parseSize(text: string): number {
+  const parts = SIZE.exec(text);
+  if (parts === null)
+    throw new ValueError('want a size such as 512MiB, 2GB or a number of bytes (units are powers of 1024)');
+  const bytes = Math.floor(Number(parts[1]) * 1024 ** SIZE_UNITS.indexOf(parts[2] as string));
+  if (!Number.isSafeInteger(bytes)) throw new ValueError('want a size below 8PiB');
+  return bytes;
+}
+
+/** A size for people, three digits: `512 MiB`, `1.50 GiB`, `17 B`. */
+export function formatSize(bytes: number): string {
+  let value = bytes;
+  let unit = 0;
+  for (; value >= 1024 && unit < SIZE_UNITS.length - 1; unit++) value /= 1024;
+  const digits = Number.isInteger(value) || value >= 100 ? 0 : value >= 10 ? 1 : 2;
+  return `${value.toFixed(digits)} ${unit === 0 ? 'B' : `${SIZE_UNITS[unit]}iB`}`;
+}
