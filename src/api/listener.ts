@@ -1,0 +1,132 @@
+/** One listening socket: Node's HTTP server with our limits, and answers to what is not even a request. */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+import type { Clock } from '../../storage/index.ts';
+import { formatListenAddress } from '../config/listen-address.ts';
+import type { ListenAddress } from '../config/settings.ts';
+import { WRITE_BODY_LIMIT_BYTES } from './request-body.ts';
+
+const HEADERS_MAX_BYTES = 16 * 1024;
+const HEADERS_TIMEOUT_MS = 10_000;
+const REQUEST_TIMEOUT_MS = 30_000;
+const TIMEOUT_CHECK_MS = 1000;
+/** Longer than the 5 minutes after which Go's clients, Prometheus among them, close an idle connection themselves. */
+const KEEP_ALIVE_MS = 360_000;
+/** How often connections that fell idle are closed while a listener drains. */
+const DRAIN_CHECK_MS = 50;
+
+export interface ListenerOptions {
+  readonly address: ListenAddress;
+  readonly clock: Clock;
+  readonly onRequest: (request: IncomingMessage, response: ServerResponse) => void;
+  /** Something that is no request was answered with `status`. */
+  readonly onMalformed: (status: number) => void;
+}
+
+export class Listener {
+  /** With the port that was taken if any would do. */
+  readonly address: ListenAddress;
+  readonly #server: Server;
+  readonly #sockets: Set<Socket>;
+  readonly #clock: Clock;
+
+  private constructor(server: Server, sockets: Set<Socket>, options: ListenerOptions) {
+    this.#server = server;
+    this.#sockets = sockets;
+    this.#clock = options.clock;
+    this.address = { host: options.address.host, port: (server.address() as AddressInfo).port };
+  }
+
+  /** Binds the address. Rejects with an Error that names it. */
+  static open(options: ListenerOptions): Promise<Listener> {
+    const { address, onRequest } = options;
+    const server = createServer(
+      {
+        maxHeaderSize: HEADERS_MAX_BYTES,
+        headersTimeout: HEADERS_TIMEOUT_MS,
+        requestTimeout: REQUEST_TIMEOUT_MS,
+        connectionsCheckingInterval: TIMEOUT_CHECK_MS,
+        keepAliveTimeout: KEEP_ALIVE_MS,
+      },
+      onRequest,
+    );
+    server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
+      // A body that is refused by its declared length is refused before the client sends it.
+      if (!(Number(request.headers['content-length']) > WRITE_BODY_LIMIT_BYTES)) response.writeContinue();
+      onRequest(request, response);
+    });
+    server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
+      const status = answerMalformed(error, socket);
+      if (status !== undefined) options.onMalformed(status);
+    });
+    const sockets = new Set<Socket>();
+    server.on('connection', (socket) => {
+      sockets.add(socket);
+      socket.once('close', () => sockets.delete(socket));
+    });
+    return new Promise((resolve, reject) => {
+      server.once('error', (cause) => {
+        reject(new Error(`cannot listen on ${formatListenAddress(address)}: ${cause.message}`, { cause }));
+      });
+      const listening = (): void => resolve(new Listener(server, sockets, options));
+      if (address.host === '') server.listen(address.port, listening);
+      else server.listen(address.port, address.host, listening);
+    });
+  }
+
+  /** Takes no more connections, lets requests end for `drainMs` and then cuts those that are left. */
+  close(drainMs: number): Promise<void> {
+    const stopChecking = this.#clock.every(DRAIN_CHECK_MS, () => this.#closeUnused());
+    const stopWaiting = this.#clock.after(drainMs, () => this.#server.closeAllConnections());
+    this.#closeUnused();
+    return new Promise((resolve) => {
+      this.#server.close(() => {
+        stopChecking();
+        stopWaiting();
+        resolve();
+      });
+    });
+  }
+
+  /** Closes connections between two requests, and those on which none ever came; Node's own call leaves the latter. */
+  #closeUnused(): void {
+    this.#server.closeIdleConnections();
+    for (const socket of this.#sockets) if (socket.bytesRead === 0) socket.destroy();
+  }
+}
+
+const STATUS_TEXT: Readonly<Record<number, string>> = {
+  400: 'Bad Request',
+  408: 'Request Timeout',
+  413: 'Content Too Large',
+  431: 'Request Header Fields Too Large',
+};
+
+/** Answers bytes that Node's parser refused, or that did not come in time, and closes. Returns the status, if one was sent. */
+function answerMalformed(error: NodeJS.ErrnoException, socket: Socket): number | undefined {
+  if (error.code === 'ECONNRESET' || !socket.writable || answerHasBegun(socket)) {
+    socket.destroy();
+    return undefined;
+  }
+  const status = statusOfParserError(error.code);
+  const reason = STATUS_TEXT[status];
+  const text = `${reason}: ${status === 408 ? 'the request did not come in time' : error.message}\n`;
+  socket.end(
+    `HTTP/1.1 ${status} ${reason}\r\nContent-Type: text/plain; charset=utf-8\r\nX-Content-Type-Options: nosniff\r\n` +
+      `Connection: close\r\nContent-Length: ${Buffer.byteLength(text)}\r\n\r\n${text}`,
+    () => socket.destroy(),
+  );
+  return status;
+}
+
+/** Node keeps the response of a socket in a field of its own, and offers no other way to see it. */
+function answerHasBegun(socket: Socket & { _httpMessage?: ServerResponse | null }): boolean {
+  return socket._httpMessage?.headersSent === true;
+}
+
+function statusOfParserError(code: string | undefined): number {
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return 408;
+  if (code === 'HPE_HEADER_OVERFLOW') return 431;
+  if (code === 'HPE_CHUNK_EXTENSIONS_OVERFLOW') return 413;
+  return 400;
+}

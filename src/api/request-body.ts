@@ -1,0 +1,100 @@
+/** Request bodies as one buffer each, bounded one by one and all together. */
+import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Clock } from '../../storage/index.ts';
+import { ClientGoneError, RequestError } from './errors.ts';
+
+/** The largest body of a write, compressed; the engine has the same limit for what it unpacks to. */
+export const WRITE_BODY_LIMIT_BYTES: number = 32 * 1024 * 1024;
+/** Forms and remote-read queries: matchers and times, no samples. */
+export const QUERY_BODY_LIMIT_BYTES: number = 1024 * 1024;
+
+/** How long a client that was refused may go on sending before its connection is cut. */
+const LINGER_MS = 1000;
+const OVERLOAD_RETRY_AFTER_S = 1;
+
+/** Reads bodies and counts the bytes of all that are being read or worked on. */
+export class RequestBodies {
+  readonly #inFlightLimitBytes: number;
+  #inFlightBytes = 0;
+
+  /** Beyond `inFlightLimitBytes` further bodies are refused with 503; those already taken in are not affected. */
+  constructor(inFlightLimitBytes: number) {
+    this.#inFlightLimitBytes = inFlightLimitBytes;
+  }
+
+  /** Bytes read and not yet released. */
+  get inFlightBytes(): number {
+    return this.#inFlightBytes;
+  }
+
+  /** Refuses by its declared length a body that would be refused anyway, before a byte of it is read. Throws RequestError. */
+  admit(declaredLength: string | undefined, limitBytes: number): void {
+    const declaredBytes = declaredLength === undefined ? 0 : Number(declaredLength);
+    if (declaredBytes > limitBytes) throw tooLarge(limitBytes);
+    // Declared bytes are not reserved: a client that declares and never sends would hold others out.
+    if (this.#inFlightBytes + declaredBytes > this.#inFlightLimitBytes) throw overloaded(this.#inFlightLimitBytes);
+  }
+
+  /**
+   * The whole body. Call `release` with it when the request is done with. Rejects with RequestError (413, 503) or
+   * ClientGoneError, and then holds nothing.
+   */
+  read(request: IncomingMessage, limitBytes: number): Promise<Buffer> {
+    return new Promise((resolve, reject) => {
+      const chunks: Buffer[] = [];
+      let length = 0;
+      let settled = false;
+      const refuse = (error: Error): void => {
+        if (settled) return;
+        settled = true;
+        request.off('data', take);
+        request.resume();
+        this.#inFlightBytes -= length;
+        reject(error);
+      };
+      const take = (chunk: Buffer): void => {
+        length += chunk.length;
+        this.#inFlightBytes += chunk.length;
+        if (length > limitBytes) refuse(tooLarge(limitBytes));
+        else if (this.#inFlightBytes > this.#inFlightLimitBytes) refuse(overloaded(this.#inFlightLimitBytes));
+        else chunks.push(chunk);
+      };
+      request.on('data', take);
+      request.once('end', () => {
+        if (settled) return;
+        settled = true;
+        resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, length));
+      });
+      request.once('close', () => refuse(new ClientGoneError('the connection was closed within the body')));
+    });
+  }
+
+  /** Gives back the bytes of a body that `read` returned. */
+  release(body: Buffer): void {
+    this.#inFlightBytes -= body.length;
+  }
+}
+
+function tooLarge(limitBytes: number): RequestError {
+  return new RequestError(413, `request body exceeds ${limitBytes} bytes`, { headers: { connection: 'close' } });
+}
+
+function overloaded(limitBytes: number): RequestError {
+  const message = `too many request bytes in flight (limit ${limitBytes}); try again`;
+  return new RequestError(503, message, { retryAfterS: OVERLOAD_RETRY_AFTER_S });
+}
+
+/**
+ * Lets a client read the answer to a body that was refused half-way: the answer and our end of the connection go out
+ * first, what still comes in is thrown away for a moment, then the connection is cut. Closed at once, the unread bytes
+ * would make TCP reset the connection, and the client would often lose the answer. To be called before the answer is
+ * sent, which must carry `Connection: close`.
+ */
+export function lingerBeforeClose(socket: Socket, clock: Clock): void {
+  socket.destroySoon = () => {
+    socket.end();
+    const stop = clock.after(LINGER_MS, () => socket.destroy());
+    socket.once('close', stop);
+  };
+}

@@ -1,0 +1,132 @@
+/** The HTTP server: listens before the database is ready, says so, and serves as soon as it is. */
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import { formatListenAddress, isLoopback } from '../config/listen-address.ts';
+import type { ListenAddress } from '../config/settings.ts';
+import { sendError } from './envelope.ts';
+import { answerTo, ClientGoneError } from './errors.ts';
+import { HttpMetrics } from './http-metrics.ts';
+import { addLabelRoutes } from './labels.ts';
+import { Listener } from './listener.ts';
+import { notFoundText } from './not-found.ts';
+import { addReadRoutes } from './read.ts';
+import { lingerBeforeClose } from './request-body.ts';
+import { Service, type ServiceOptions } from './service.ts';
+import { addStatusRoutes } from './status.ts';
+import { addWriteRoutes } from './write.ts';
+
+export type { FirstWrite, ReplayProgress } from './service.ts';
+export type StartServerOptions = ServiceOptions;
+
+export interface Server {
+  /** Where it listens, in the order of the settings; port 0 replaced by the port that was taken. */
+  readonly addresses: readonly ListenAddress[];
+  /** Refuses new requests, waits for those that have begun (at most `drainMs`, 30 s if not given), and stops listening. */
+  close(drainMs?: number): Promise<void>;
+}
+
+const DRAIN_MS = 30_000;
+/** A label name may fill a header's worth of URL; the router's own limit of 100 would be a 404. */
+const PATH_PARAMETER_MAX_CHARACTERS = 16 * 1024;
+
+/**
+ * Listens on every address of the settings and answers at once: 200 on /-/healthy, 503 with the reason on everything that
+ * needs the database, until `options.database` resolves. Rejects if an address cannot be had; then it listens on none.
+ */
+export async function startServer(options: StartServerOptions): Promise<Server> {
+  const service = new Service(options);
+  const httpMetrics = new HttpMetrics(options.metrics);
+  options.metrics.gaugeFrom(
+    { name: 'http_request_body_bytes', help: 'Bytes of request bodies that are being read or worked on.' },
+    () => service.bodies.inFlightBytes,
+  );
+  const app = createApp(service, httpMetrics);
+  await app.ready();
+  const opening = await Promise.allSettled(
+    options.settings.listenAddresses.map((address) =>
+      Listener.open({
+        address,
+        clock: options.clock,
+        onRequest: (request, response) => app.routing(request, response),
+        onMalformed: (status) => httpMetrics.countMalformed(status),
+      }),
+    ),
+  );
+  const listeners = opening.filter((result) => result.status === 'fulfilled').map((result) => result.value);
+  const failed = opening.find((result) => result.status === 'rejected');
+  const close = async (drainMs = DRAIN_MS): Promise<void> => {
+    service.stop();
+    await Promise.all(listeners.map((listener) => listener.close(drainMs)));
+    await app.close();
+  };
+  if (failed !== undefined) {
+    await close(0);
+    throw failed.reason;
+  }
+  for (const { address } of listeners) if (!isLoopback(address)) warnOfOpenListener(service, address);
+  return { addresses: listeners.map(({ address }) => address), close };
+}
+
+function createApp(service: Service, httpMetrics: HttpMetrics): FastifyInstance {
+  const { routePrefix } = service.settings;
+  const app = Fastify({
+    logger: false,
+    routerOptions: { ignoreTrailingSlash: true, maxParamLength: PATH_PARAMETER_MAX_CHARACTERS },
+    frameworkErrors: (error, _request, reply) =>
+      void sendError(reply as unknown as FastifyReply, answerTo(error), 'text'),
+  });
+  // Routes read their bodies themselves, bounded together; see RequestBodies.
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('*', (_request, _payload, done) => done(null));
+  app.addHook('onRequest', (_request, reply, done) => {
+    reply.header('x-content-type-options', 'nosniff');
+    if (service.isStopping) reply.header('connection', 'close');
+    done();
+  });
+  httpMetrics.watch(app);
+  app.setErrorHandler((error, request, reply) => answerError(error, request, reply, service, httpMetrics));
+  app.setNotFoundHandler((request, reply) => {
+    const path = request.url.split('?', 1)[0] as string;
+    return reply
+      .code(404)
+      .type('text/plain; charset=utf-8')
+      .send(`${notFoundText(path, routePrefix)}\n`);
+  });
+  app.register(
+    async (scope) => {
+      addStatusRoutes(scope, service);
+      addWriteRoutes(scope, service);
+      addReadRoutes(scope, service);
+      addLabelRoutes(scope, service);
+    },
+    { prefix: routePrefix },
+  );
+  return app;
+}
+
+function answerError(
+  error: unknown,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  service: Service,
+  httpMetrics: HttpMetrics,
+): void {
+  const { routeName, errorsAs = 'text' } = request.routeOptions.config;
+  if (error instanceof ClientGoneError) {
+    httpMetrics.countGone(routeName);
+    reply.hijack();
+    return;
+  }
+  const answer = answerTo(error);
+  if (answer.isOurs) {
+    const failure = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    service.log.error('request failed', { route: routeName, error: failure });
+  }
+  if (answer.status === 413) lingerBeforeClose(request.raw.socket, service.clock);
+  sendError(reply, answer, errorsAs);
+}
+
+function warnOfOpenListener(service: Service, address: ListenAddress): void {
+  service.log.warn('LISTENING BEYOND THIS MACHINE WITHOUT AUTHENTICATION: everyone who reaches it can write and read', {
+    address: formatListenAddress(address),
+  });
+}

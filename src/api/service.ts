@@ -1,0 +1,128 @@
+/** What the routes of one server share: the database once there is one, the readers, and why not while there is none. */
+import type { Clock, Database, WriteOutcome } from '../../storage/index.ts';
+import type { ServeSettings } from '../config/settings.ts';
+import type { ReaderPool } from '../read/reader-pool.ts';
+import type { Log } from '../telemetry/log.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+import { RequestError } from './errors.ts';
+import { RequestBodies, WRITE_BODY_LIMIT_BYTES } from './request-body.ts';
+
+/** How far a replay is; bytes of the WAL. */
+export interface ReplayProgress {
+  readonly replayedBytes: number;
+  readonly totalBytes: number;
+}
+
+/** The first write that was acknowledged since the start. */
+export interface FirstWrite {
+  readonly remoteAddress: string;
+  readonly userAgent: string;
+  readonly tenant: string;
+  readonly outcome: WriteOutcome;
+  /** From the request's last byte to its samples being on disk. */
+  readonly durableAfterMs: number;
+}
+
+export interface ServiceOptions {
+  readonly settings: ServeSettings;
+  /** Resolves when the database can be written and read. A rejection is the caller's to act on; it only shows in /-/ready. */
+  readonly database: Promise<Database>;
+  /** Called once, when the database is there. */
+  readonly readers: (database: Database) => ReaderPool;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly clock: Clock;
+  /** Asked for /-/ready while the database is not there; undefined before a replay has begun. */
+  readonly replayProgress?: () => ReplayProgress | undefined;
+  readonly onFirstWrite: (write: FirstWrite) => void;
+  /** POST /-/quit was called and answered. */
+  readonly onQuit: () => void;
+}
+
+type State =
+  | { readonly kind: 'starting' }
+  | { readonly kind: 'ready'; readonly database: Database; readonly readers: ReaderPool }
+  | { readonly kind: 'failed'; readonly message: string }
+  | { readonly kind: 'stopping' };
+
+const IN_FLIGHT_MAX_BYTES: number = 64 * 1024 * 1024;
+const NOT_READY_RETRY_AFTER_S = 2;
+
+export class Service {
+  readonly settings: ServeSettings;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly clock: Clock;
+  readonly bodies: RequestBodies;
+  readonly onFirstWrite: (write: FirstWrite) => void;
+  readonly onQuit: () => void;
+  readonly #replayProgress: () => ReplayProgress | undefined;
+  #state: State = { kind: 'starting' };
+
+  constructor(options: ServiceOptions) {
+    this.settings = options.settings;
+    this.log = options.log;
+    this.metrics = options.metrics;
+    this.clock = options.clock;
+    this.onFirstWrite = options.onFirstWrite;
+    this.onQuit = options.onQuit;
+    this.#replayProgress = options.replayProgress ?? (() => undefined);
+    this.bodies = new RequestBodies(inFlightLimitBytes(options.settings.memoryBudgetBytes));
+    options.database
+      .then((database) => {
+        if (this.#state.kind === 'starting')
+          this.#state = { kind: 'ready', database, readers: options.readers(database) };
+      })
+      .catch((error: unknown) => {
+        if (this.#state.kind !== 'starting') return;
+        this.#state = { kind: 'failed', message: error instanceof Error ? error.message : String(error) };
+      });
+  }
+
+  /** The open database. Throws a RequestError (503) while there is none. */
+  get database(): Database {
+    if (this.#state.kind === 'ready') return this.#state.database;
+    throw this.#notReady();
+  }
+
+  /** The readers of the open database. Throws a RequestError (503) while there is none. */
+  get readers(): ReaderPool {
+    if (this.#state.kind === 'ready') return this.#state.readers;
+    throw this.#notReady();
+  }
+
+  /** Throws a RequestError (503) with the reason while the database is not there. */
+  requireReady(): void {
+    if (this.#state.kind !== 'ready') throw this.#notReady();
+  }
+
+  /** Whether `stop` was called: connections are not kept any more. */
+  get isStopping(): boolean {
+    return this.#state.kind === 'stopping';
+  }
+
+  /** From now on requests get 503; those that have begun go on. */
+  stop(): void {
+    this.#state = { kind: 'stopping' };
+  }
+
+  #notReady(): RequestError {
+    const state = this.#state;
+    let reason = replayText(this.#replayProgress());
+    if (state.kind === 'failed') reason = `the database did not open: ${state.message}`;
+    else if (state.kind === 'stopping') reason = 'shutting down';
+    return new RequestError(503, `not ready: ${reason}`, { retryAfterS: NOT_READY_RETRY_AFTER_S });
+  }
+}
+
+function replayText(progress: ReplayProgress | undefined): string {
+  if (progress === undefined) return 'opening the database';
+  const { replayedBytes, totalBytes } = progress;
+  const percent = totalBytes === 0 ? 100 : Math.floor((replayedBytes / totalBytes) * 100);
+  return `replaying the WAL: ${percent} % (${replayedBytes} of ${totalBytes} bytes)`;
+}
+
+/** A quarter of the head's budget, but one whole body must fit. */
+function inFlightLimitBytes(memoryBudgetBytes: number): number {
+  return Math.min(Math.max(Math.floor(memoryBudgetBytes / 4), WRITE_BODY_LIMIT_BYTES), IN_FLIGHT_MAX_BYTES);
+}

@@ -1,0 +1,91 @@
+/** Whether the server is there and ready, which version it is, its metrics, and the calls that end it. */
+import type { FastifyInstance } from 'fastify';
+import { VERSION } from '../telemetry/version.ts';
+import { sendSuccess } from './envelope.ts';
+import { RequestError } from './errors.ts';
+import { addRoute, readPaths } from './routes.ts';
+import type { Service } from './service.ts';
+
+/** Adds /-/healthy, /-/ready and their aliases, /metrics, buildinfo, /-/quit and /-/reload. */
+export function addStatusRoutes(app: FastifyInstance, service: Service): void {
+  addRoute(app, {
+    name: '/-/healthy',
+    methods: ['GET'],
+    paths: ['/-/healthy', '/health'],
+    errorsAs: 'text',
+    respond: (_request, reply) => reply.type(TEXT).send('Varve is healthy.\n'),
+  });
+  addRoute(app, {
+    name: '/-/ready',
+    methods: ['GET'],
+    paths: ['/-/ready', '/ready'],
+    errorsAs: 'text',
+    respond(_request, reply) {
+      service.requireReady();
+      return reply.type(TEXT).send('Varve is ready.\n');
+    },
+  });
+  addRoute(app, {
+    name: '/metrics',
+    methods: ['GET'],
+    paths: ['/metrics'],
+    errorsAs: 'text',
+    async respond(_request, reply) {
+      service.requireReady();
+      return reply.type(service.metrics.contentType).send(await service.metrics.text());
+    },
+  });
+  addRoute(app, {
+    name: '/api/v1/status/buildinfo',
+    methods: ['GET'],
+    paths: readPaths('/api/v1/status/buildinfo'),
+    errorsAs: 'json',
+    respond(_request, reply) {
+      service.requireReady();
+      return sendSuccess(reply, BUILD);
+    },
+  });
+  addLifecycleRoutes(app, service);
+}
+
+const TEXT = 'text/plain; charset=utf-8';
+
+/**
+ * Prometheus' shape. Without `features`, by which Grafana would take this for a Mimir and offer what is not there.
+ * What a release does not know of itself stays empty, as in a Prometheus that was built without it.
+ */
+const BUILD = {
+  version: VERSION,
+  revision: '',
+  branch: '',
+  buildUser: '',
+  buildDate: '',
+  goVersion: '',
+} as const;
+
+function addLifecycleRoutes(app: FastifyInstance, service: Service): void {
+  const admit = (): void => {
+    if (!service.settings.lifecycleEnabled) throw new RequestError(403, 'Lifecycle API is not enabled.');
+  };
+  addRoute(app, {
+    name: '/-/quit',
+    methods: ['POST', 'PUT'],
+    paths: ['/-/quit'],
+    errorsAs: 'text',
+    admit,
+    respond(_request, reply) {
+      reply.raw.once('close', service.onQuit);
+      return reply.type(TEXT).send('Requesting termination... Goodbye!\n');
+    },
+  });
+  addRoute(app, {
+    name: '/-/reload',
+    methods: ['POST', 'PUT'],
+    paths: ['/-/reload'],
+    errorsAs: 'text',
+    admit,
+    respond() {
+      throw new RequestError(501, 'nothing to reload: Varve has no configuration file yet, flags need a restart');
+    },
+  });
+}

@@ -1,0 +1,60 @@
+import { describe, expect, test } from 'vitest';
+import { checkBody, checkContentEncoding, checkContentType } from '../../../src/api/write-headers.ts';
+
+describe('the Content-Type of a write', () => {
+  test.each([
+    undefined,
+    'application/x-protobuf',
+    'Application/X-Protobuf',
+    'application/x-protobuf;proto=prometheus.WriteRequest',
+    'application/x-protobuf; proto=prometheus.WriteRequest',
+    'application/x-protobuf; Proto="prometheus.WriteRequest"',
+    'application/x-protobuf;charset=utf-8',
+  ])('may be %s', (contentType) => expect(() => checkContentType(contentType)).not.toThrow());
+
+  test.each([
+    '',
+    'text/plain',
+    'application/json',
+    'application/x-protobuf; proto=foo',
+    'application/x-protobuf; proto=',
+    'application/x-protobuf; proto',
+    'application/x-protobuf; proto=a=b',
+    'application/x-protobuf; proto=prometheus.WriteRequest; proto=prometheus.WriteRequest',
+    `application/x-protobuf; ${'x'.repeat(8192)}=1`,
+  ])('may not be %s: 415 names both messages', (contentType) => {
+    expect(() => checkContentType(contentType)).toThrow(
+      expect.objectContaining({
+        status: 415,
+        message: expect.stringMatching(/prometheus\.WriteRequest.*io\.prometheus\.write\.v2\.Request/),
+      }),
+    );
+  });
+
+  test('may not be remote write 2.0 yet', () => {
+    expect(() => checkContentType('application/x-protobuf;proto=io.prometheus.write.v2.Request')).toThrow(
+      /^remote write 2.0 \(io.prometheus.write.v2.Request\) is not accepted yet: send application\/x-protobuf/,
+    );
+  });
+});
+
+describe('the Content-Encoding of a write', () => {
+  test.each([undefined, 'snappy', 'Snappy'])('may be %s', (encoding) => {
+    expect(() => checkContentEncoding(encoding)).not.toThrow();
+  });
+  test.each(['gzip', 'zstd', 'deflate', 'snappy, gzip', 'snappy, snappy', 'identity', ''])(
+    'may not be %j',
+    (encoding) => {
+      expect(() => checkContentEncoding(encoding)).toThrow(
+        expect.objectContaining({ status: 415, message: expect.stringContaining('only snappy') }),
+      );
+    },
+  );
+});
+
+test('an empty body and framed snappy are refused without decoding', () => {
+  expect(() => checkBody(Buffer.alloc(0))).toThrow(/^empty body/);
+  const framed = Buffer.from('ff060000734e6150705901', 'hex');
+  expect(() => checkBody(framed)).toThrow('snappy: block format required');
+  expect(() => checkBody(Buffer.of(0xff))).not.toThrow();
+});
