@@ -20,3 +20,9 @@ export function formatListenAddress({ host, port }: ListenAddress): string {
 export function isLoopback({ host }: ListenAddress): boolean {
   return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host);
 }
+
+/** A URL of `address` that works on this machine, also where it stands for every interface. `routePrefix` is '' or `/path`. */
+export function localUrl({ host, port }: ListenAddress, routePrefix: string): string {
+  const reachable = host === '' || host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host;
+  return `http://${formatListenAddress({ host: reachable, port })}${routePrefix}`;
+}

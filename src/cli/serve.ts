@@ -1,0 +1,115 @@
+/** `varve serve`: opens the data directory, answers HTTP, and ends when it is told to, with everything on disk. */
+import { join } from 'node:path';
+import {
+  Database,
+  NodeFileSystem,
+  StorageError,
+  systemClock,
+  systemRandom,
+  workerExecutor,
+} from '../../storage/index.ts';
+import { type Server, startServer } from '../api/server.ts';
+import { localUrl } from '../config/listen-address.ts';
+import type { ServeSettings } from '../config/settings.ts';
+import { ReaderPool } from '../read/reader-pool.ts';
+import { DatabaseJournal } from '../telemetry/database-journal.ts';
+import { exportDatabase } from '../telemetry/database-metrics.ts';
+import { createLog, type Log } from '../telemetry/log.ts';
+import { Metrics } from '../telemetry/metrics.ts';
+import { VERSION } from '../telemetry/version.ts';
+import { banner, firstWriteText } from './banner.ts';
+import { openDataDirectory } from './data-directory.ts';
+import { EXIT } from './exit-codes.ts';
+import { StopRequest } from './stop-request.ts';
+
+/**
+ * Runs the server until a signal or POST /-/quit ends it, and resolves with the exit code. Throws FlagError if the data
+ * directory cannot be used. Ends the process itself when the engine is broken, or when it is told to stop a second time.
+ */
+export async function serve(settings: ServeSettings): Promise<number> {
+  const startedMs = systemClock.monotonicMs();
+  const dataDirectory = openDataDirectory(settings.storagePath);
+  const log = standardErrorLog(settings);
+  const stop = new StopRequest(log);
+  stop.listenToSignals();
+  process.on('uncaughtException', (error) => {
+    log.error('a bug: the process ends, and the WAL restores what was acknowledged', { error: error.stack ?? error });
+    process.exit(EXIT.internal);
+  });
+
+  const journal = new DatabaseJournal(log, systemClock);
+  const metrics = new Metrics();
+  const opening = openDatabase(settings, dataDirectory, journal);
+  let readers: ReaderPool | undefined;
+  const starting = startServer({
+    settings,
+    database: opening,
+    readers: (database) => {
+      readers = new ReaderPool(database);
+      return readers;
+    },
+    log,
+    metrics,
+    clock: systemClock,
+    replayProgress: () => journal.replayProgress,
+    onFirstWrite: (write) => void process.stdout.write(firstWriteText(write)),
+    onQuit: () => stop.make('POST /-/quit'),
+  });
+
+  try {
+    // Told to stop while it replays, it may go at once: nothing has been accepted yet.
+    const running = await Promise.race([stop.made.then(() => undefined), Promise.all([opening, starting])]);
+    if (running === undefined) return EXIT.ok;
+    const [database, server] = running;
+    exportDatabase(metrics, () => database.stats());
+    printBanner(settings, server, dataDirectory, systemClock.monotonicMs() - startedMs);
+    log.info('stopping', { reason: await stop.made });
+    await server.close();
+    await readers?.close();
+    await database.close();
+    log.info('stopped');
+    return EXIT.ok;
+  } catch (error) {
+    log.error('the server cannot go on', { error: error instanceof Error ? error : String(error) });
+    return error instanceof StorageError && error.kind === 'locked' ? EXIT.locked : EXIT.failure;
+  }
+}
+
+function standardErrorLog({ logLevel, logFormat }: ServeSettings): Log {
+  const write = (line: string): void => void process.stderr.write(line);
+  return createLog({ level: logLevel, format: logFormat, clock: systemClock, write });
+}
+
+function openDatabase(settings: ServeSettings, directory: string, journal: DatabaseJournal): Promise<Database> {
+  return Database.open({
+    directory,
+    memoryBudgetBytes: settings.memoryBudgetBytes,
+    externalLabels: settings.externalLabels,
+    tenantLabelName: settings.tenantLabelName,
+    idleCutMs: settings.idleCutMs,
+    fileSystem: new NodeFileSystem(),
+    clock: systemClock,
+    random: systemRandom,
+    executor: workerExecutor,
+    onEvent: (event) => {
+      journal.record(event);
+      if (event.kind === 'failed') process.exit(EXIT.internal);
+    },
+  });
+}
+
+function printBanner(settings: ServeSettings, server: Server, dataDirectory: string, readyAfterMs: number): void {
+  const { routePrefix, externalUrl, memoryBudgetBytes } = settings;
+  const addresses = server.addresses.map((address) => localUrl(address, routePrefix));
+  process.stdout.write(
+    banner({
+      version: VERSION,
+      readyAfterMs,
+      addresses,
+      url: externalUrl ?? (addresses[0] as string),
+      dataDirectory,
+      bucket: join(dataDirectory, 'bucket'),
+      memoryBudgetBytes,
+    }),
+  );
+}

@@ -1,0 +1,76 @@
+import type { Clock, DatabaseEvent } from '../../storage/index.ts';
+import type { Log, LogFields, LogLevel } from './log.ts';
+
+/** A long replay says how far it is this often. */
+const PROGRESS_EVERY_MS = 5000;
+
+/** Bytes of the WAL that are read, of how many. */
+export interface ReplayProgress {
+  readonly replayedBytes: number;
+  readonly totalBytes: number;
+}
+
+interface Line {
+  readonly level: LogLevel;
+  readonly message: string;
+  readonly fields?: LogFields;
+}
+
+/** Keeps the log of what the engine reports, and remembers how far a replay is. */
+export class DatabaseJournal {
+  /** Undefined before a replay has begun. */
+  replayProgress: ReplayProgress | undefined;
+  readonly #log: Log;
+  readonly #clock: Clock;
+  #progressLoggedMs: number;
+
+  constructor(log: Log, clock: Clock) {
+    this.#log = log;
+    this.#clock = clock;
+    this.#progressLoggedMs = clock.monotonicMs();
+  }
+
+  record(event: DatabaseEvent): void {
+    if (event.kind === 'replay-progress') {
+      this.#recordProgress(event);
+      return;
+    }
+    const { level, message, fields } = lineOf(event);
+    this.#log[level](message, fields);
+  }
+
+  #recordProgress({ replayedBytes, totalBytes }: ReplayProgress): void {
+    this.replayProgress = { replayedBytes, totalBytes };
+    const now = this.#clock.monotonicMs();
+    if (now - this.#progressLoggedMs < PROGRESS_EVERY_MS) return;
+    this.#progressLoggedMs = now;
+    const percent = totalBytes === 0 ? 100 : Math.floor((replayedBytes / totalBytes) * 100);
+    this.#log.info('replaying the WAL', { percent, replayed_bytes: replayedBytes, total_bytes: totalBytes });
+  }
+}
+
+function lineOf(event: Exclude<DatabaseEvent, { kind: 'replay-progress' }>): Line {
+  switch (event.kind) {
+    case 'cut': {
+      const { kind: _, minTimeMs, maxTimeMs, ...fields } = event;
+      const range = `${new Date(minTimeMs).toISOString()}/${new Date(maxTimeMs).toISOString()}`;
+      return { level: 'info', message: 'block written', fields: { ...fields, range } };
+    }
+    case 'checkpoint': {
+      const { kind: _, ...fields } = event;
+      return { level: 'info', message: 'WAL checkpoint written', fields };
+    }
+    case 'wal-failing':
+      return fault('the WAL cannot be written: writes get 503 until it can', event.message);
+    case 'wal-recovered':
+      return { level: 'info', message: 'the WAL can be written again' };
+    case 'wal-damage':
+      return { level: 'warn', message: 'damage in the WAL', fields: { damage: event.message } };
+    case 'failed':
+      return fault('the engine has failed: the process ends, and the WAL restores what it held', event.message);
+  }
+}
+
+function fault(message: string, error: string): Line {
+  return { level: 'error', message, fields: { error } };
+}
