@@ -18,221 +18,236 @@
  */
 
 // State words of the allocator (u32). FREE_* are heads of lists of free pieces, one list a size class.
-export const BUMP = 64;
-export const SOFT_LIMIT = 68;
-export const HARD_LIMIT = 72;
-export const FREE_BYTES = 76;
-export const FREE_BUFFERS = 80; // 11 classes
-export const FREE_PAGES = 128; // 7 classes
+export const BUMP: u32 = 64;
+export const SOFT_LIMIT: u32 = 68;
+export const HARD_LIMIT: u32 = 72;
+export const FREE_BYTES: u32 = 76;
+export const FREE_BUFFERS: u32 = 80; // 11 classes
+export const FREE_PAGES: u32 = 128; // 7 classes
 
 // Roots of the hash tables (u32): [mask u32 | count u32 | (hash u32, pointer u32) × (mask + 1)].
-export const ALIASES = 192;
-export const SYMBOLS = 196;
-export const NAMES = 200;
-export const PAIRS = 204;
-export const SERIES = 208;
-export const REFS = 212; // SeriesRef → row, only while the WAL is replayed
-export const HASH_SEED = 216;
+export const ALIASES: u32 = 192;
+export const SYMBOLS: u32 = 196;
+export const NAMES: u32 = 200;
+export const PAIRS: u32 = 204;
+export const SERIES: u32 = 208;
+export const REFS: u32 = 212; // SeriesRef → row, for the replay of the WAL
+export const COVERED: u32 = 280; // (tenant, window) → what published blocks hold of it, for the replay
+export const HASH_SEED: u32 = 216;
 
 // Every row in the order of creation, and how many of them have the second copy of their definition in the WAL.
-export const ROWS = 224; // a list
-export const ROWS_DEFINED_TWICE = 240;
-export const ROWS_BEFORE_REQUEST = 244;
-export const NEXT_GENERATION = 248;
-export const NEXT_REF = 256; // u64
-export const SEQUENCE = 264; // u64, of the next WAL frame
-export const WAL_GENERATION = 272;
-export const LIVE_CHUNK_BYTES = 276;
+export const ROWS: u32 = 224; // a list
+export const ROWS_DEFINED_TWICE: u32 = 240;
+export const REDEFINE_SEGMENT: u32 = 244;
+export const NEXT_GENERATION: u32 = 248;
+export const NEXT_REF: u32 = 256; // u64
+export const SEQUENCE: u32 = 264; // u64, of the next WAL frame
+export const WAL_GENERATION: u32 = 272;
+export const LIVE_CHUNK_BYTES: u32 = 276;
+export const REDEFINE_FIRST: u32 = 284; // index of the first row in REDEFINE_SEGMENT
+export const TENANTS: u32 = 288; // the newest
 
 // What a call reports (u32 unless said otherwise).
-export const PLAN_COUNT = 320;
-export const PLAN_NEXT = 324;
-export const ERROR_CODE = 328;
-export const ERROR_AT = 332;
-export const OUT_RECEIVED = 336;
-export const OUT_STORED = 340;
-export const OUT_DUPLICATES = 344;
-export const OUT_CONFLICTS = 348;
-export const OUT_NEW_SERIES = 352;
-export const OUT_EXEMPLARS = 356;
-export const OUT_OFFENDERS = 360; // how many of the three below are filled
-export const OUT_REJECTED = 368; // u32 × 16, by reason
-export const OFFENDERS = 448; // 3 × OFFENDER_BYTES
-export const OFFENDER_BYTES = 32;
-export const OFFENDER_REASON = 0;
-export const OFFENDER_LABELS = 4; // wire bytes of the labels
-export const OFFENDER_LABELS_BYTES = 8;
-export const OFFENDER_ACTUAL = 12;
-export const OFFENDER_TIME = 16; // i64
+export const PLAN_COUNT: u32 = 320;
+export const PLAN_NEXT: u32 = 324;
+export const ERROR_CODE: u32 = 328;
+export const ERROR_AT: u32 = 332;
+export const OUT_RECEIVED: u32 = 336;
+export const OUT_STORED: u32 = 340;
+export const OUT_DUPLICATES: u32 = 344;
+export const OUT_CONFLICTS: u32 = 348;
+export const OUT_NEW_SERIES: u32 = 352;
+export const OUT_EXEMPLARS: u32 = 356;
+export const OUT_ORPHANS: u32 = 364; // replayed samples of series without a definition
+export const OUT_OFFENDERS: u32 = 360; // how many of the three below are filled
+export const OUT_REJECTED: u32 = 368; // u32 × 16, by reason
+export const OFFENDERS: u32 = 448; // 3 × OFFENDER_BYTES
+export const OFFENDER_BYTES: u32 = 32;
+export const OFFENDER_REASON: u32 = 0;
+export const OFFENDER_LABELS: u32 = 4; // wire bytes of the labels
+export const OFFENDER_LABELS_BYTES: u32 = 8;
+export const OFFENDER_ACTUAL: u32 = 12;
+export const OFFENDER_TIME: u32 = 16; // i64
 
 // Words shared with the WAL writer, each on a cache line of its own side. Positions are bytes mod 2^32.
-export const WAL_HEAD = 1024;
-export const WAL_TAIL = 1088;
-export const WAL_STATE = 1092; // 0 ok, 1 failing
-export const WAL_STOP = 1096;
-export const WAL_SYNCS = 1100;
-export const WAL_SEGMENT = 1104;
+export const WAL_HEAD: u32 = 1024;
+export const WAL_TAIL: u32 = 1088;
+export const WAL_STATE: u32 = 1092; // 0 ok, 1 failing
+export const WAL_STOP: u32 = 1096;
+export const WAL_SYNCS: u32 = 1100;
+export const WAL_SEGMENT: u32 = 1104;
 
-export const CRC_TABLES = 8192; // 8 × 256 × u32
+export const CRC_TABLES: u32 = 8192; // 8 × 256 × u32
 
-export const PLAN = 65536;
-export const PLAN_ENTRY_BYTES = 24;
-export const PLAN_LABELS = 0; // wire bytes of the labels; 0 = they are not in one piece and must be gathered
-export const PLAN_LABELS_BYTES = 4;
-export const PLAN_FIELDS = 8; // where the fields with samples begin; moves on as they are applied
-export const PLAN_END = 12;
-export const PLAN_ALIAS = 16; // 0 = unknown
-export const PLAN_SAMPLES = 20;
-export const MAX_SERIES_PER_REQUEST = 100000; // × 24 bytes: the plan ends before 4 MiB
+export const PLAN: u32 = 65536;
+export const PLAN_ENTRY_BYTES: u32 = 28;
+export const PLAN_LABELS: u32 = 0; // wire bytes of the labels; 0 = they are not in one piece and must be gathered
+export const PLAN_LABELS_BYTES: u32 = 4;
+export const PLAN_FIELDS: u32 = 8; // where the fields with samples begin; moves on as they are applied
+export const PLAN_END: u32 = 12;
+export const PLAN_ALIAS: u32 = 16; // 0 = unknown
+export const PLAN_SAMPLES: u32 = 20;
+export const PLAN_ROW: u32 = 24; // of a series that has no alias
+export const MAX_SERIES_PER_REQUEST: u32 = 100000; // × 28 bytes: the plan ends before 4 MiB
 
-export const DEFINITIONS = 4194304;
-export const SAMPLES = 6291456;
-export const RECORD_BYTES = 2097152; // room for a record of either kind
-export const WAL_RING = 8388608;
-export const WAL_RING_BYTES = 16777216;
-export const IN = 25165824;
-export const RAW = 59768832;
-export const MAX_BODY_BYTES = 33554432; // 32 MiB, compressed or not; behind each region 1 MiB of slack
-export const SCRATCH = 94371840;
-export const SCRATCH_BYTES = 4194304;
-export const ARENA = 98566144;
+export const DEFINITIONS: u32 = 4194304;
+export const SAMPLES: u32 = 6291456;
+export const RECORD_BYTES: u32 = 2097152; // room for a record of either kind
+export const WAL_RING: u32 = 8388608;
+export const WAL_RING_BYTES: u32 = 16777216;
+export const IN: u32 = 25165824;
+export const RAW: u32 = 59768832;
+export const MAX_BODY_BYTES: u32 = 33554432; // 32 MiB, compressed or not; behind each region 1 MiB of slack
+export const SCRATCH: u32 = 94371840;
+export const SCRATCH_BYTES: u32 = 4194304;
+export const ARENA: u32 = 98566144;
 
 // A list: grows by segments [next u32 | capacity u32 | items], never moves. The count is published.
-export const LIST_COUNT = 0;
-export const LIST_FIRST = 4;
-export const LIST_LAST = 8;
-export const LIST_ROOM = 12;
-export const SEGMENT_NEXT = 0;
-export const SEGMENT_CAPACITY = 4;
-export const SEGMENT_ITEMS = 8;
+export const LIST_COUNT: u32 = 0;
+export const LIST_FIRST: u32 = 4;
+export const LIST_LAST: u32 = 8;
+export const LIST_ROOM: u32 = 12;
+export const SEGMENT_NEXT: u32 = 0;
+export const SEGMENT_CAPACITY: u32 = 4;
+export const SEGMENT_ITEMS: u32 = 8;
 
 // A symbol is its address: [hash | length | bytes].
-export const SYMBOL_LENGTH = 4;
-export const SYMBOL_TEXT = 8;
+export const SYMBOL_LENGTH: u32 = 4;
+export const SYMBOL_TEXT: u32 = 8;
 
 // A label name of a tenant, and a name=value pair with its postings (rows in order of creation).
-export const NAME_BYTES = 32;
-export const NAME_TENANT = 0;
-export const NAME_SYMBOL = 4;
-export const NAME_NEXT = 8; // of the same tenant
-export const NAME_PAIRS = 12; // a list of pairs
-export const PAIR_BYTES = 24;
-export const PAIR_NAME = 0;
-export const PAIR_VALUE = 4; // a symbol
-export const PAIR_ROWS = 8; // a list
+export const NAME_BYTES: u32 = 32;
+export const NAME_TENANT: u32 = 0;
+export const NAME_SYMBOL: u32 = 4;
+export const NAME_NEXT: u32 = 8; // of the same tenant
+export const NAME_PAIRS: u32 = 12; // a list of pairs
+export const PAIR_BYTES: u32 = 24;
+export const PAIR_NAME: u32 = 0;
+export const PAIR_VALUE: u32 = 4; // a symbol
+export const PAIR_ROWS: u32 = 8; // a list
 
-export const TENANT_BYTES = 72;
-export const TENANT_ROWS = 0; // a list
-export const TENANT_NAMES = 16; // the first name
-export const TENANT_KEY = 20; // a symbol
-export const TENANT_NEWEST = 24; // i64: time of the newest sample, -1 if there was none
-export const TENANT_SEALED_UNTIL = 32; // i64: end of the newest window ever sealed
-export const TENANT_WINDOWS = 40; // how many are live
-export const TENANT_WINDOW_SLOTS = 44; // MAX_WINDOWS × WINDOW_BYTES
-export const TENANT_SAMPLES = 48; // u64: stored in all
-export const TENANT_NEXT = 56;
+export const TENANT_BYTES: u32 = 72;
+export const TENANT_ROWS: u32 = 0; // a list
+export const TENANT_NAMES: u32 = 16; // the first name
+export const TENANT_KEY: u32 = 20; // a symbol
+export const TENANT_NEWEST: u32 = 24; // i64: time of the newest sample, -1 if there was none
+export const TENANT_SEALED_UNTIL: u32 = 32; // i64: end of the newest window ever sealed
+export const TENANT_WINDOWS: u32 = 40; // how many are live
+export const TENANT_WINDOW_SLOTS: u32 = 44; // MAX_WINDOWS × WINDOW_BYTES
+export const TENANT_SAMPLES: u32 = 48; // u64: stored in all
+export const TENANT_NEXT: u32 = 56;
 
 // A live 2 h window of a tenant: the generation that takes samples, and the sealed one that is being cut.
-export const MAX_WINDOWS = 128;
-export const WINDOW_BYTES = 40;
-export const WINDOW_NUMBER = 0;
-export const WINDOW_GENERATION = 4;
-export const WINDOW_SEALED = 8; // 0 = none
-export const WINDOW_PAGES = 12; // pages of closed chunks of the open generation
-export const WINDOW_SEALED_PAGES = 16;
-export const WINDOW_SAMPLES = 20; // of the open generation
-export const WINDOW_COVERED_GENERATION = 24; // replay: generations up to this one are in a block
-export const WINDOW_COVERED_POSITION = 32; // u64; replay: samples logged up to here are in a block
+export const MAX_WINDOWS: u32 = 128;
+export const WINDOW_BYTES: u32 = 24;
+export const WINDOW_NUMBER: u32 = 0;
+export const WINDOW_GENERATION: u32 = 4;
+export const WINDOW_SEALED: u32 = 8; // 0 = none
+export const WINDOW_PAGES: u32 = 12; // pages of closed chunks of the open generation
+export const WINDOW_SEALED_PAGES: u32 = 16;
+export const WINDOW_TOUCHED: u32 = 20; // 0 = the open generation holds nothing
 
 // A page of closed chunks: [next | bytes | used | …].
-export const PAGE_NEXT = 0;
-export const PAGE_SIZE = 4;
-export const PAGE_USED = 8;
-export const PAGE_HEADER_BYTES = 16;
+export const PAGE_NEXT: u32 = 0;
+export const PAGE_SIZE: u32 = 4;
+export const PAGE_USED: u32 = 8;
+export const PAGE_HEADER_BYTES: u32 = 16;
 
 // A closed chunk: its XOR bytes begin with the count, as in a block. Times are offsets from its window's start.
-export const CHUNK_PREVIOUS = 0;
-export const CHUNK_WINDOW = 4;
-export const CHUNK_GENERATION = 8;
-export const CHUNK_COUNT = 12; // u16
-export const CHUNK_LENGTH = 14; // u16
-export const CHUNK_MIN_OFFSET = 16;
-export const CHUNK_MAX_OFFSET = 20;
-export const CHUNK_XOR = 24;
+export const CHUNK_PREVIOUS: u32 = 0;
+export const CHUNK_WINDOW: u32 = 4;
+export const CHUNK_GENERATION: u32 = 8;
+export const CHUNK_COUNT: u32 = 12; // u16
+export const CHUNK_LENGTH: u32 = 14; // u16
+export const CHUNK_MIN_OFFSET: u32 = 16;
+export const CHUNK_MAX_OFFSET: u32 = 20;
+export const CHUNK_XOR: u32 = 24;
+
+// What published blocks hold of a tenant's window: generations up to one, or all that was logged before a position.
+export const COVERED_BYTES: u32 = 24;
+export const COVERED_TENANT: u32 = 0;
+export const COVERED_WINDOW: u32 = 4;
+export const COVERED_GENERATION: u32 = 8;
+export const COVERED_POSITION: u32 = 16; // u64
 
 // An open chunk. PUBLISHED is one atomic word: bits of XOR in the low half, samples in the high half.
-export const OPEN_LAST_TIME = 0; // i64
-export const OPEN_DELTA = 8; // i64
-export const OPEN_LAST_VALUE = 16; // u64
-export const OPEN_PUBLISHED = 24; // u64
-export const OPEN_BUFFER = 32;
-export const OPEN_WINDOW = 36;
-export const OPEN_GENERATION = 40;
-export const OPEN_MIN_OFFSET = 44;
-export const OPEN_LEADING = 48; // u8
-export const OPEN_TRAILING = 49; // u8
-export const OPEN_CLASS = 50; // u8: size class of the buffer
-export const OPEN_BYTES = 56;
+export const OPEN_LAST_TIME: u32 = 0; // i64
+export const OPEN_DELTA: u32 = 8; // i64
+export const OPEN_LAST_VALUE: u32 = 16; // u64
+export const OPEN_PUBLISHED: u32 = 24; // u64
+export const OPEN_BUFFER: u32 = 32;
+export const OPEN_WINDOW: u32 = 36;
+export const OPEN_GENERATION: u32 = 40;
+export const OPEN_MIN_OFFSET: u32 = 44;
+export const OPEN_LEADING: u32 = 48; // u8
+export const OPEN_TRAILING: u32 = 49; // u8
+export const OPEN_CLASS: u32 = 50; // u8: size class of the buffer
+export const OPEN_BYTES: u32 = 56;
 
 // A series. VERSION is odd while chunks are being moved; a reader that saw it change reads the row again.
-export const ROW_VERSION = 0;
-export const ROW_LABELS = 4; // [count | (name symbol, value symbol) × count], in canonical order
-export const ROW_REF = 8; // u64
-export const ROW_TENANT = 16;
-export const ROW_CHUNKS = 20; // the newest closed chunk
-export const ROW_OPEN = 24; // an open chunk: samples in order
-export const ROW_LATE = 80; // pointer to a second open chunk: samples out of order and late ones; 0 = none yet
-export const ROW_HASH = 84;
-export const ROW_BYTES = 88;
+export const ROW_VERSION: u32 = 0;
+export const ROW_LABELS: u32 = 4; // [count | (name symbol, value symbol) × count], in canonical order
+export const ROW_REF: u32 = 8; // u64
+export const ROW_TENANT: u32 = 16;
+export const ROW_CHUNKS: u32 = 20; // the newest closed chunk
+export const ROW_OPEN: u32 = 24; // an open chunk: samples in order
+export const ROW_LATE: u32 = 80; // pointer to a second open chunk: samples out of order and late ones; 0 = none yet
+export const ROW_HASH: u32 = 84;
+export const ROW_BYTES: u32 = 88;
 
 // What the wire bytes of a label set stand for.
-export const ALIAS_TENANT = 0;
-export const ALIAS_ROW = 4;
-export const ALIAS_NEXT = 8; // the alias that followed this one last time
-export const ALIAS_LENGTH = 12;
-export const ALIAS_WIRE = 16;
+export const ALIAS_TENANT: u32 = 0;
+export const ALIAS_ROW: u32 = 4;
+export const ALIAS_NEXT: u32 = 8; // the alias that followed this one last time
+export const ALIAS_LENGTH: u32 = 12;
+export const ALIAS_WIRE: u32 = 16;
 
-export const WINDOW_MS = 7200000;
-export const CHUNK_SAMPLES = 120;
+export const WINDOW_MS: u32 = 7200000;
+export const CHUNK_SAMPLES: u32 = 120;
 
 // Frame of a WAL record: magic | length | generation | sequence u64 | crc32c.
-export const FRAME_MAGIC = 1279350358; // 'VVAL'
-export const FRAME_HEADER_BYTES = 24;
-export const RECORD_DEFINITIONS = 1;
-export const RECORD_SAMPLES = 2;
-export const RECORD_SEAL = 3;
-export const RECORD_CHUNK = 4;
+export const FRAME_MAGIC: u32 = 1279350358; // 'VVAL'
+export const FRAME_HEADER_BYTES: u32 = 24;
+export const RECORD_DEFINITIONS: u32 = 1;
+export const RECORD_SAMPLES: u32 = 2;
+export const RECORD_SEAL: u32 = 3;
+export const RECORD_CHUNKS: u32 = 4;
+export const RECORD_CHECKPOINT: u32 = 5;
 
 // Limits of a label set; over one of them the series is rejected.
-export const MAX_LABELS = 128;
-export const MAX_NAME_BYTES = 1024;
-export const MAX_VALUE_BYTES = 16384;
-export const MAX_SERIES_BYTES = 65536;
+export const MAX_LABELS: u32 = 128;
+export const MAX_NAME_BYTES: u32 = 1024;
+export const MAX_VALUE_BYTES: u32 = 16384;
+export const MAX_SERIES_BYTES: u32 = 65536;
 
 // Why samples are rejected.
-export const REJECT_NO_NAME = 1;
-export const REJECT_EMPTY_NAME = 2;
-export const REJECT_DUPLICATE_LABEL = 3;
-export const REJECT_NOT_UTF8 = 4;
-export const REJECT_TOO_MANY_LABELS = 5;
-export const REJECT_NAME_TOO_LONG = 6;
-export const REJECT_VALUE_TOO_LONG = 7;
-export const REJECT_SERIES_TOO_LONG = 8;
-export const REJECT_NEGATIVE_TIME = 9;
-export const REJECT_FUTURE = 10;
-export const REJECT_WINDOWS = 11;
-export const REJECT_HISTOGRAM = 12;
+export const REJECT_NO_NAME: u32 = 1;
+export const REJECT_EMPTY_NAME: u32 = 2;
+export const REJECT_DUPLICATE_LABEL: u32 = 3;
+export const REJECT_NOT_UTF8: u32 = 4;
+export const REJECT_TOO_MANY_LABELS: u32 = 5;
+export const REJECT_NAME_TOO_LONG: u32 = 6;
+export const REJECT_VALUE_TOO_LONG: u32 = 7;
+export const REJECT_SERIES_TOO_LONG: u32 = 8;
+export const REJECT_NEGATIVE_TIME: u32 = 9;
+export const REJECT_FUTURE: u32 = 10;
+export const REJECT_WINDOWS: u32 = 11;
+export const REJECT_HISTOGRAM: u32 = 12;
 
 // What is wrong with a whole request (ERROR_CODE; ERROR_AT is the byte).
-export const ERROR_SNAPPY = 1;
-export const ERROR_TOO_LONG = 2;
-export const ERROR_VARINT = 3;
-export const ERROR_LENGTH = 4;
-export const ERROR_WIRE_TYPE = 5;
-export const ERROR_FIELD_TYPE = 6;
-export const ERROR_SERIES_COUNT = 7;
+export const ERROR_SNAPPY: u32 = 1;
+export const ERROR_TOO_LONG: u32 = 2;
+export const ERROR_VARINT: u32 = 3;
+export const ERROR_LENGTH: u32 = 4;
+export const ERROR_WIRE_TYPE: u32 = 5;
+export const ERROR_FIELD_TYPE: u32 = 6;
+export const ERROR_SERIES_COUNT: u32 = 7;
 
 // What `apply` answers.
-export const APPLIED = 0;
-export const APPLIED_PART = 1; // the records are full: wait for the WAL, then call again
-export const OUT_OF_MEMORY = 2;
+export const APPLIED: u32 = 0;
+export const APPLIED_PART: u32 = 1; // the records are full: wait for the WAL, then call again
+export const OUT_OF_MEMORY: u32 = 2;
+
+// What `replay` answers.
+export const REPLAYED: u32 = 0;
+export const REPLAY_DAMAGED: u32 = 1;

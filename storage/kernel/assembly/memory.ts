@@ -1,0 +1,106 @@
+/**
+ * The arena: a bump allocator with free lists by size class for what comes and goes (buffers of open chunks, pages of
+ * closed ones). All its state is in the memory itself, so that every instance of the kernel sees the same. Fresh arena
+ * bytes are zero; reused ones are not.
+ */
+import * as L from '../layout';
+
+const GROW_PAGES = 256; // 16 MiB at a time
+
+/** `size` bytes, 8-aligned. Callers have checked `roomLeft` for what a series can need; running out here is a bug. */
+export function allocate(size: usize): usize {
+  const at: usize = load<u32>(L.BUMP);
+  const bytes = (size + 7) & ~7;
+  if (bytes > <usize>load<u32>(L.HARD_LIMIT) - at) unreachable();
+  const next = at + bytes;
+  const have: u64 = <u64>(<u32>memory.size()) << 16;
+  if (<u64>next > have && memory.grow(max<i32>(GROW_PAGES, <i32>((<u64>next - have + 65535) >>> 16))) < 0) {
+    const least = <i32>((<u64>next - have + 65535) >>> 16);
+    if (memory.grow(least) < 0) unreachable();
+  }
+  store<u32>(L.BUMP, <u32>next);
+  return at;
+}
+
+/** Whether `bytes` more may be used: of the budget, and of what addresses there are. */
+export function roomLeft(bytes: usize): bool {
+  const bump = load<u32>(L.BUMP);
+  const used = bump - load<u32>(L.FREE_BYTES);
+  const soft = load<u32>(L.SOFT_LIMIT);
+  return used < soft && soft - used > <u32>bytes && load<u32>(L.HARD_LIMIT) - bump > <u32>bytes;
+}
+
+function takeFree(list: usize, bytes: u32): usize {
+  const at: usize = load<u32>(list);
+  if (at !== 0) {
+    store<u32>(list, load<u32>(at));
+    store<u32>(L.FREE_BYTES, load<u32>(L.FREE_BYTES) - bytes);
+  }
+  return at;
+}
+
+function giveFree(list: usize, at: usize, bytes: u32): void {
+  store<u32>(at, load<u32>(list));
+  store<u32>(list, <u32>at);
+  store<u32>(L.FREE_BYTES, load<u32>(L.FREE_BYTES) + bytes);
+}
+
+/** Bytes of a buffer of a class: 64, 96, 128, 192, 256 … 2048; the eleventh is the longest XOR chunk with its slack. */
+export function bufferBytes(sizeClass: u32): u32 {
+  if (sizeClass === 10) return 2304;
+  return (sizeClass & 1 ? <u32>96 : <u32>64) << (sizeClass >>> 1);
+}
+
+/** A zeroed buffer for an open chunk. */
+export function allocateBuffer(sizeClass: u32): usize {
+  const bytes = bufferBytes(sizeClass);
+  const free = takeFree(L.FREE_BUFFERS + (sizeClass << 2), bytes);
+  if (free === 0) return allocate(bytes);
+  memory.fill(free, 0, bytes);
+  return free;
+}
+
+export function freeBuffer(at: usize, sizeClass: u32): void {
+  giveFree(L.FREE_BUFFERS + (sizeClass << 2), at, bufferBytes(sizeClass));
+}
+
+/** A page of closed chunks of 1 KiB << sizeClass. */
+export function allocatePage(sizeClass: u32): usize {
+  const bytes: u32 = 1024 << sizeClass;
+  let at = takeFree(L.FREE_PAGES + (sizeClass << 2), bytes);
+  if (at === 0) at = allocate(bytes);
+  store<u32>(at, 0, L.PAGE_NEXT);
+  store<u32>(at, bytes, L.PAGE_SIZE);
+  store<u32>(at, L.PAGE_HEADER_BYTES, L.PAGE_USED);
+  return at;
+}
+
+/** Frees a page and all that follow it. */
+export function freePages(first: usize): void {
+  for (let page = first; page !== 0; ) {
+    const next: usize = load<u32>(page, L.PAGE_NEXT);
+    const bytes = load<u32>(page, L.PAGE_SIZE);
+    giveFree(L.FREE_PAGES + ((31 - clz(bytes) - 10) << 2), page, bytes);
+    page = next;
+  }
+}
+
+/** Appends to a list; readers that hold an older count still find their items where they were. */
+export function listPush(list: usize, item: u32): void {
+  const count = load<u32>(list, L.LIST_COUNT);
+  let room = load<u32>(list, L.LIST_ROOM);
+  let segment: usize = load<u32>(list, L.LIST_LAST);
+  if (room === 0) {
+    room = min<u32>(max<u32>(count, 4), 1024);
+    const fresh = allocate(L.SEGMENT_ITEMS + (room << 2));
+    store<u32>(fresh, room, L.SEGMENT_CAPACITY);
+    if (segment === 0) store<u32>(list, <u32>fresh, L.LIST_FIRST);
+    else store<u32>(segment, <u32>fresh, L.SEGMENT_NEXT);
+    store<u32>(list, <u32>fresh, L.LIST_LAST);
+    segment = fresh;
+  }
+  const index = load<u32>(segment, L.SEGMENT_CAPACITY) - room;
+  store<u32>(segment + (index << 2), item, L.SEGMENT_ITEMS);
+  store<u32>(list, room - 1, L.LIST_ROOM);
+  atomic.store<u32>(list, count + 1, L.LIST_COUNT);
+}

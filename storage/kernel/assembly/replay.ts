@@ -1,0 +1,178 @@
+/**
+ * The way back: WAL records into the head. Samples that a published block covers are left out; the others are placed
+ * as they were the first time. Layouts in record.ts; checkpoints add
+ *
+ *   checkpoint: 5 | next generation uvarint | next ref uvarint            (the first record of a checkpoint)
+ *   chunks:     4 | (ref, window, generation, length: uvarints, XOR chunk)*
+ */
+import * as L from '../layout';
+import { finish, mix, readVarint, varintEnd } from './bytes';
+import { nextXor, openXor, xorTime, xorValue } from './chunk';
+import { allocate, roomLeft } from './memory';
+import { nextSample, openSamples, sampleRef, sampleTime, sampleValue } from './record';
+import { place, STORED } from './rows';
+import { findOrMakeRow } from './series';
+import { readDefinition } from './labels';
+import { slot, tableInsert, tableMask } from './table';
+import { findTenant } from './tenants';
+
+const ROOM_FOR_SERIES: usize = 6 * L.MAX_SERIES_BYTES;
+
+function refHash(ref: u64): u32 {
+  return finish(mix(<u64>load<u32>(L.HASH_SEED), ref));
+}
+
+/** An entry of REFS is [ref u64 | row u32]. */
+function findRef(ref: u64): usize {
+  const hash = refHash(ref);
+  const table: usize = load<u32>(L.REFS);
+  const mask = tableMask(table);
+  for (let i = hash & mask; ; i = (i + 1) & mask) {
+    const known: usize = load<u32>(slot(table, i), 4);
+    if (known === 0) return 0;
+    if (load<u64>(known) === ref) return load<u32>(known, 8);
+  }
+  return 0; // never: a table always has an empty slot
+}
+
+function coveredHash(tenant: usize, window: u32): u32 {
+  return finish(mix(<u64>load<u32>(L.HASH_SEED), (<u64>tenant << 32) | window));
+}
+
+function findCovered(tenant: usize, window: u32): usize {
+  const hash = coveredHash(tenant, window);
+  const table: usize = load<u32>(L.COVERED);
+  const mask = tableMask(table);
+  for (let i = hash & mask; ; i = (i + 1) & mask) {
+    const covered: usize = load<u32>(slot(table, i), 4);
+    if (covered === 0) return 0;
+    if (load<u32>(covered, L.COVERED_TENANT) === <u32>tenant && load<u32>(covered, L.COVERED_WINDOW) === window) return covered;
+  }
+  return 0; // never: a table always has an empty slot
+}
+
+/** Says that a published block holds a window's generations up to one, logged before a position. */
+export function cover(tenant: usize, window: u32, generation: u32, position: u64): void {
+  let covered = findCovered(tenant, window);
+  if (covered === 0) {
+    covered = allocate(L.COVERED_BYTES);
+    store<u32>(covered, <u32>tenant, L.COVERED_TENANT);
+    store<u32>(covered, window, L.COVERED_WINDOW);
+    tableInsert(L.COVERED, coveredHash(tenant, window), <u32>covered);
+  }
+  store<u32>(covered, max<u32>(generation, load<u32>(covered, L.COVERED_GENERATION)), L.COVERED_GENERATION);
+  store<u64>(covered, max<u64>(position, load<u64>(covered, L.COVERED_POSITION)), L.COVERED_POSITION);
+  store<u32>(L.NEXT_GENERATION, max<u32>(generation + 1, load<u32>(L.NEXT_GENERATION)));
+}
+
+/** Replays the record at `at`, logged at `sequence`. Answers REPLAYED, REPLAY_DAMAGED or OUT_OF_MEMORY. */
+export function replay(at: usize, length: usize, sequence: u64): u32 {
+  const type = length === 0 ? 0 : load<u8>(at);
+  if (type === L.RECORD_SAMPLES) return replaySamples(at, length, sequence);
+  if (type === L.RECORD_DEFINITIONS) return replayDefinitions(at + 1, at + length);
+  if (type === L.RECORD_CHUNKS) return replayChunks(at + 1, at + length);
+  if (type === L.RECORD_CHECKPOINT) {
+    const generation = <u32>readVarint(at + 1, at + length);
+    if (varintEnd === 0) return L.REPLAY_DAMAGED;
+    store<u32>(L.NEXT_GENERATION, max<u32>(generation, load<u32>(L.NEXT_GENERATION)));
+    const ref = readVarint(varintEnd, at + length);
+    store<u64>(L.NEXT_REF, max<u64>(ref, load<u64>(L.NEXT_REF)));
+  }
+  return L.REPLAYED;
+}
+
+function replayDefinitions(at: usize, end: usize): u32 {
+  const keyLength: usize = load<u8>(at);
+  if (keyLength > end - at - 1) return L.REPLAY_DAMAGED;
+  const tenant = findTenant(at + 1, keyLength);
+  at += 1 + keyLength;
+  while (at < end) {
+    if (!roomLeft(ROOM_FOR_SERIES)) return L.OUT_OF_MEMORY;
+    const ref = readVarint(at, end);
+    if (varintEnd === 0) return L.REPLAY_DAMAGED;
+    const bytes = <usize>readVarint(varintEnd, end);
+    const labels = varintEnd;
+    if (labels === 0 || bytes > end - labels) return L.REPLAY_DAMAGED;
+    at = labels + bytes;
+    if (findRef(ref) !== 0) continue;
+    if (!readDefinition(labels, at)) return L.REPLAY_DAMAGED;
+    define(tenant, ref);
+  }
+  return L.REPLAYED;
+}
+
+/** The row of the labels just read gets the ref; two refs of one series (a lost definition came again) share the row. */
+function define(tenant: usize, ref: u64): void {
+  const next = load<u64>(L.NEXT_REF);
+  store<u64>(L.NEXT_REF, ref);
+  const row = findOrMakeRow(tenant);
+  store<u64>(L.NEXT_REF, max<u64>(next, ref + 1));
+  const known = allocate(16);
+  store<u64>(known, ref);
+  store<u32>(known, <u32>row, 8);
+  tableInsert(L.REFS, refHash(ref), <u32>known);
+}
+
+function replaySamples(at: usize, length: usize, sequence: u64): u32 {
+  let coveredTenant: usize = 0, coveredWindow: u32 = 0, skip = false;
+  openSamples(at, length);
+  while (nextSample()) {
+    const row = findRef(sampleRef);
+    if (row === 0) {
+      store<u32>(L.OUT_ORPHANS, load<u32>(L.OUT_ORPHANS) + 1);
+      continue;
+    }
+    const tenant: usize = load<u32>(row, L.ROW_TENANT);
+    const window = <u32>(sampleTime / L.WINDOW_MS);
+    if (tenant !== coveredTenant || window !== coveredWindow) {
+      const covered = findCovered(tenant, window);
+      skip = covered !== 0 && sequence < load<u64>(covered, L.COVERED_POSITION);
+      coveredTenant = tenant;
+      coveredWindow = window;
+      if (!roomLeft(ROOM_FOR_SERIES)) return L.OUT_OF_MEMORY;
+    }
+    if (!skip) placeAgain(tenant, row, sampleTime, sampleValue);
+  }
+  return L.REPLAYED;
+}
+
+function placeAgain(tenant: usize, row: usize, time: i64, value: u64): void {
+  if (place(tenant, row, time, value, load<i64>(tenant, L.TENANT_SEALED_UNTIL)) !== STORED) return;
+  store<u64>(tenant, load<u64>(tenant, L.TENANT_SAMPLES) + 1, L.TENANT_SAMPLES);
+  if (time > load<i64>(tenant, L.TENANT_NEWEST)) store<i64>(tenant, time, L.TENANT_NEWEST);
+}
+
+// The cursor over a chunk is shared with `place`, which reads chunks to find duplicates: the samples are copied first.
+const COPIED: usize = L.SCRATCH + 131072;
+
+function replayChunks(at: usize, end: usize): u32 {
+  while (at < end) {
+    const ref = readVarint(at, end);
+    if (varintEnd === 0) return L.REPLAY_DAMAGED;
+    const window = <u32>readVarint(varintEnd, end);
+    if (varintEnd === 0) return L.REPLAY_DAMAGED;
+    const generation = <u32>readVarint(varintEnd, end);
+    if (varintEnd === 0) return L.REPLAY_DAMAGED;
+    const length = <usize>readVarint(varintEnd, end);
+    const xor = varintEnd;
+    if (xor === 0 || length > end - xor) return L.REPLAY_DAMAGED;
+    at = xor + length;
+    const row = findRef(ref);
+    if (row === 0) {
+      store<u32>(L.OUT_ORPHANS, load<u32>(L.OUT_ORPHANS) + <u32>bswap<u16>(load<u16>(xor)));
+      continue;
+    }
+    const tenant: usize = load<u32>(row, L.ROW_TENANT);
+    const covered = findCovered(tenant, window);
+    if (covered !== 0 && generation <= load<u32>(covered, L.COVERED_GENERATION)) continue;
+    if (!roomLeft(ROOM_FOR_SERIES)) return L.OUT_OF_MEMORY;
+    openXor(xor, length);
+    let to = COPIED;
+    for (; nextXor() && to < COPIED + 65536; to += 16) {
+      store<i64>(to, xorTime);
+      store<u64>(to, xorValue, 8);
+    }
+    for (let from = COPIED; from < to; from += 16) placeAgain(tenant, row, load<i64>(from), load<u64>(from, 8));
+  }
+  return L.REPLAYED;
+}

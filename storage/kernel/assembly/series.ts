@@ -1,0 +1,96 @@
+/**
+ * Series: aliases (what a label set looks like on the wire) lead to rows (what it is). A row is its address; its
+ * SeriesRef is what the WAL knows it by.
+ */
+import * as L from '../layout';
+import { equal, finish, hashBytes, mix } from './bytes';
+import { labelCount, labelName, labelNameLength, labelValue, labelValueLength } from './labels';
+import { allocate, listPush } from './memory';
+import { addPosting, intern } from './symbols';
+import { slot, tableInsert, tableMask } from './table';
+
+/** An alias that would make more than this many for each series is not kept: senders could invent spellings for ever. */
+const ALIASES_PER_SERIES: u32 = 4;
+const ALIASES_AT_LEAST: u32 = 1024;
+
+/** The alias of wire bytes for a tenant, or 0. */
+export function findAlias(tenant: usize, wire: usize, length: usize): usize {
+  const hash = hashBytes(wire, length, <u32>tenant);
+  const table: usize = load<u32>(L.ALIASES);
+  const mask = tableMask(table);
+  for (let i = hash & mask; ; i = (i + 1) & mask) {
+    const entry = slot(table, i);
+    const alias: usize = load<u32>(entry, 4);
+    if (alias === 0) return 0;
+    if (load<u32>(entry) === hash && load<u32>(alias, L.ALIAS_LENGTH) === <u32>length
+      && load<u32>(alias, L.ALIAS_TENANT) === <u32>tenant && equal(alias + L.ALIAS_WIRE, wire, length)) return alias;
+  }
+  return 0; // never: a table always has an empty slot
+}
+
+/** Remembers what wire bytes stand for; 0 if there are too many spellings already. */
+export function addAlias(tenant: usize, wire: usize, length: usize, row: usize): usize {
+  const count = load<u32>(load<u32>(L.ALIASES), 4);
+  if (count > ALIASES_AT_LEAST && count > load<u32>(L.ROWS, L.LIST_COUNT) * ALIASES_PER_SERIES) return 0;
+  const alias = allocate(<usize>L.ALIAS_WIRE + length);
+  store<u32>(alias, <u32>tenant, L.ALIAS_TENANT);
+  store<u32>(alias, <u32>row, L.ALIAS_ROW);
+  store<u32>(alias, <u32>length, L.ALIAS_LENGTH);
+  memory.copy(alias + L.ALIAS_WIRE, wire, length);
+  tableInsert(L.ALIASES, hashBytes(wire, length, <u32>tenant), <u32>alias);
+  return alias;
+}
+
+/** Whether the last `findOrMakeRow` made the row. */
+export let rowIsNew: bool = false;
+
+/** The row of the labels that `readLabels` left, made if they are new. */
+export function findOrMakeRow(tenant: usize): usize {
+  const count = labelCount;
+  const pairs = <usize>L.SCRATCH + 65536;
+  let hash = mix(<u64>load<u32>(L.HASH_SEED), <u64>tenant);
+  for (let i: u32 = 0; i < count; i++) {
+    const name = intern(labelName(i), labelNameLength(i)), value = intern(labelValue(i), labelValueLength(i));
+    store<u32>(pairs + (<usize>i << 3), <u32>name);
+    store<u32>(pairs + (<usize>i << 3), <u32>value, 4);
+    hash = mix(hash, (<u64>name << 32) | <u64>value);
+  }
+  const h = finish(hash);
+  const row = findRow(tenant, h, pairs, count);
+  rowIsNew = row === 0;
+  return row !== 0 ? row : makeRow(tenant, h, pairs, count);
+}
+
+function findRow(tenant: usize, hash: u32, pairs: usize, count: u32): usize {
+  const table: usize = load<u32>(L.SERIES);
+  const mask = tableMask(table);
+  for (let i = hash & mask; ; i = (i + 1) & mask) {
+    const entry = slot(table, i);
+    const row: usize = load<u32>(entry, 4);
+    if (row === 0) return 0;
+    if (load<u32>(entry) !== hash || load<u32>(row, L.ROW_TENANT) !== <u32>tenant) continue;
+    const labels: usize = load<u32>(row, L.ROW_LABELS);
+    if (load<u32>(labels) === count && equal(labels + 4, pairs, <usize>count << 3)) return row;
+  }
+  return 0; // never: a table always has an empty slot
+}
+
+function makeRow(tenant: usize, hash: u32, pairs: usize, count: u32): usize {
+  const labels = allocate(4 + (<usize>count << 3));
+  store<u32>(labels, count);
+  memory.copy(labels + 4, pairs, <usize>count << 3);
+  const row = allocate(L.ROW_BYTES);
+  store<u32>(row, <u32>labels, L.ROW_LABELS);
+  store<u64>(row, load<u64>(L.NEXT_REF), L.ROW_REF);
+  store<u64>(L.NEXT_REF, load<u64>(L.NEXT_REF) + 1);
+  store<u32>(row, <u32>tenant, L.ROW_TENANT);
+  store<u32>(row, hash, L.ROW_HASH);
+  tableInsert(L.SERIES, hash, <u32>row);
+  for (let i: u32 = 0; i < count; i++) {
+    const pair = labels + 4 + (<usize>i << 3);
+    addPosting(tenant, load<u32>(pair), load<u32>(pair, 4), row);
+  }
+  listPush(tenant + L.TENANT_ROWS, <u32>row);
+  listPush(L.ROWS, <u32>row);
+  return row;
+}

@@ -1,0 +1,35 @@
+/** The compiled kernel and what it exports. Promises of the functions are in assembly/index.ts. */
+import { compileWasmFile } from '../io/wasm-file.ts';
+
+export interface KernelExports {
+  initialize(arena: number, softLimit: number, hardLimit: number, seed: number): void;
+  initializeCodec(): void;
+  crc32c(crc: number, at: number, length: number): number;
+  decodeSnappy(from: number, length: number, to: number, limit: number): number;
+  findTenant(key: number, length: number): number;
+  findSymbol(at: number, length: number): number;
+  findName(tenant: number, symbol: number): number;
+  findPair(name: number, value: number): number;
+  validate(tenant: number, length: number): number;
+  apply(tenant: number, latest: bigint): number;
+  pushFrame(payload: number, length: number): void;
+  redefine(upTo: number): number;
+  cover(tenant: number, window: number, generation: number, position: bigint): void;
+  replay(at: number, length: number, sequence: bigint): number;
+  seal(tenant: number, window: number): number;
+  dropFromSegment(segment: number, index: number, count: number, window: number, generation: number): void;
+  release(tenant: number, window: number): void;
+  decodeXor(at: number, length: number, times: number, values: number, limit: number): number;
+  encodeXor(times: number, values: number, count: number, open: number, to: number): number;
+}
+
+let module: WebAssembly.Module | undefined;
+
+/** An instance of the kernel on a memory. A trap in it leaves the memory half-written: the caller must not go on. */
+export function instantiate(memory: WebAssembly.Memory): KernelExports {
+  module ??= compileWasmFile(new URL('../../build/kernel.wasm', import.meta.url));
+  const abort = (_message: number, _file: number, line: number): never => {
+    throw new WebAssembly.RuntimeError(`kernel aborted at line ${line}`);
+  };
+  return new WebAssembly.Instance(module, { env: { memory, abort } }).exports as unknown as KernelExports;
+}
