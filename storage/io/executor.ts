@@ -65,6 +65,11 @@ export const inlineExecutor: Executor = {
   },
 };
 
+/** Resolves in a later turn of the event loop, after the messages that have arrived until then were delivered. */
+export function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
 /** The engine's view of a Node message port. */
 export function messagePort(port: MessagePort): Port {
   return {

@@ -1,0 +1,272 @@
+/**
+ * The writer of the log: takes the frames that the kernel left in the ring, writes them into the current segment,
+ * syncs, and only then moves the tail, which is what an acknowledgement waits for. One `commit` is one such round;
+ * whatever arrived meanwhile is the next group.
+ *
+ *   ring    …│ durable │ frames to commit │ free …         segment   │ header │ frames … │ zeros written ahead │
+ *                   tail               head                                            position
+ *
+ * Invariants: a frame is never split across segments. The tail moves only after every byte before it is synced, and
+ * after the name of its segment is. A file that failed once is never written or synced again: the kernel may have
+ * dropped its dirty pages and would report the next sync as good. The same frames go into a new segment instead, under
+ * the same sequences; recovery skips what it has seen.
+ */
+import type { File, FileSystem } from '../io/file-system.ts';
+import { isSystemError } from '../io/system-error.ts';
+import { FRAME_HEADER_BYTES } from '../kernel/layout.ts';
+import { frameBytesAt, isMagicAt, MAX_PAYLOAD_BYTES } from './frame.ts';
+import { encodeFileHeader, FILE_HEADER_BYTES, SPARE_NAME, segmentName, walDirectory } from './segment.ts';
+
+/** Byte addresses in the shared memory of the words and the ring (storage/kernel/layout.ts); words are u32. */
+export interface WalAddresses {
+  readonly head: number;
+  readonly tail: number;
+  readonly state: number;
+  readonly stop: number;
+  readonly syncs: number;
+  readonly segment: number;
+  readonly ring: number;
+  /** A power of two. */
+  readonly ringBytes: number;
+}
+
+/** Values of the state word. */
+export const WalState = { ok: 0, failing: 1 } as const;
+
+export interface WalCommitterOptions {
+  readonly fileSystem: FileSystem;
+  /** The data directory; it exists. */
+  readonly dataDirectory: string;
+  readonly memory: ArrayBufferLike;
+  readonly addresses: WalAddresses;
+  /** A segment grows no longer, unless a single frame is. */
+  readonly segmentBytes: number;
+  /** Higher than that of any segment or checkpoint in the directory. */
+  readonly firstSegment: number;
+}
+
+/** `durable` is the new tail; `recovered` says that the round before had failed. */
+export type CommitOutcome = { readonly durable: number; readonly recovered: boolean } | { readonly failing: string };
+
+const SPARE_STEP_BYTES = 1024 * 1024;
+
+interface Segment {
+  readonly number: number;
+  readonly file: File;
+  /** Where the next frame goes; 0 while the header is not written. */
+  position: number;
+  /** Whether it holds frames that were reported durable. */
+  acknowledged: boolean;
+}
+
+/** The spare segment while it is being made. */
+interface Spare {
+  readonly file: File;
+  bytes: number;
+}
+
+export class WalCommitter {
+  readonly #options: WalCommitterOptions;
+  readonly #words: Int32Array;
+  readonly #ring: Uint8Array;
+  readonly #directory: string;
+  /** The batch, behind room for a segment's header. */
+  #batch: Uint8Array<ArrayBuffer> = new Uint8Array(FILE_HEADER_BYTES);
+  #segment: Segment | undefined;
+  #nextSegment: number;
+  #isDirectoryMade = false;
+  #spare: Spare | undefined;
+  #isSpareReady = false;
+  #isSpareRefused = false;
+
+  /** Touches no file: the first commit makes the first segment. */
+  constructor(options: WalCommitterOptions) {
+    const { memory, addresses } = options;
+    this.#options = options;
+    this.#words = new Int32Array(memory);
+    this.#ring = new Uint8Array(memory, addresses.ring, addresses.ringBytes);
+    this.#directory = walDirectory(options.dataDirectory);
+    this.#nextSegment = options.firstSegment;
+  }
+
+  /**
+   * Makes everything in the ring durable. Undefined if there was nothing. After an error of the file system the tail
+   * stays, the state word says failing, and the next call tries all of it again in a new segment. Throws only for
+   * a ring that holds no frames.
+   */
+  commit(): CommitOutcome | undefined {
+    const { addresses } = this.#options;
+    const head = Atomics.load(this.#words, addresses.head >> 2);
+    const tail = Atomics.load(this.#words, addresses.tail >> 2) >>> 0;
+    const length = (head - tail) >>> 0;
+    if (length === 0) return undefined;
+    this.#copyFromRing(tail, length);
+    try {
+      this.#write(tail, length);
+    } catch (error) {
+      if (!isSystemError(error)) throw error;
+      this.#abandonSegment();
+      Atomics.store(this.#words, addresses.state >> 2, WalState.failing);
+      return { failing: error.message };
+    }
+    const recovered = Atomics.exchange(this.#words, addresses.state >> 2, WalState.ok) === WalState.failing;
+    this.#growSpare();
+    return { durable: head >>> 0, recovered };
+  }
+
+  /** Closes the current segment; what is still in the ring stays there. The committer is of no use afterwards. */
+  close(): void {
+    this.#segment?.file.close();
+    this.#spare?.file.close();
+    this.#segment = undefined;
+    this.#spare = undefined;
+  }
+
+  #copyFromRing(tail: number, length: number): void {
+    const needed = FILE_HEADER_BYTES + length;
+    if (this.#batch.length < needed) this.#batch = new Uint8Array(Math.max(needed, this.#batch.length * 2));
+    const start = tail % this.#ring.length;
+    const untilWrap = Math.min(length, this.#ring.length - start);
+    this.#batch.set(this.#ring.subarray(start, start + untilWrap), FILE_HEADER_BYTES);
+    this.#batch.set(this.#ring.subarray(0, length - untilWrap), FILE_HEADER_BYTES + untilWrap);
+  }
+
+  /** Writes and syncs the batch. A segment that is full is synced, and what it holds is durable from then on. */
+  #write(tail: number, length: number): void {
+    const end = FILE_HEADER_BYTES + length;
+    let from = FILE_HEADER_BYTES;
+    while (from < end) {
+      this.#segment ??= this.#openSegment();
+      const segment = this.#segment;
+      const to = this.#lastFrameThatFits(from, end, segment);
+      if (to > from) this.#writeFrames(segment, from, to);
+      from = to;
+      const isFull = from < end;
+      this.#sync(segment, tail + from - FILE_HEADER_BYTES);
+      if (!isFull) continue;
+      this.#segment = undefined;
+      segment.file.close();
+    }
+  }
+
+  /** The end of the last frame of [from, end) that the segment has room for; a fresh segment takes at least one. */
+  #lastFrameThatFits(from: number, end: number, segment: Segment): number {
+    const isFresh = segment.position === 0;
+    const room = this.#options.segmentBytes - (isFresh ? FILE_HEADER_BYTES : segment.position);
+    // The usual case needs no walk: the whole batch fits.
+    if (end - from <= room) return end;
+    let to = from;
+    while (to < end) {
+      if (end - to < FRAME_HEADER_BYTES || !isMagicAt(this.#batch, to))
+        throw new Error(`no frame in the ring at ${to}`);
+      const bytes = frameBytesAt(this.#batch, to);
+      if (bytes > MAX_PAYLOAD_BYTES + FRAME_HEADER_BYTES || to + bytes > end)
+        throw new Error(`a frame of ${bytes} bytes`);
+      if (to + bytes - from > room && !(isFresh && to === from)) break;
+      to += bytes;
+    }
+    return to;
+  }
+
+  /** A fresh segment gets its header in the same write: the bytes before `from` are room for it or already written. */
+  #writeFrames(segment: Segment, from: number, to: number): void {
+    if (segment.position > 0) {
+      segment.file.write(this.#batch.subarray(from, to), segment.position);
+      segment.position += to - from;
+      return;
+    }
+    const frame = new DataView(this.#batch.buffer, from, FRAME_HEADER_BYTES);
+    const bytes = this.#batch.subarray(from - FILE_HEADER_BYTES, to);
+    encodeFileHeader(bytes, 'segment', {
+      number: segment.number,
+      generation: frame.getUint32(8, true),
+      sequence: frame.getUint32(12, true) + frame.getUint32(16, true) * 0x1_0000_0000,
+    });
+    segment.file.write(bytes, 0);
+    segment.position = bytes.length;
+  }
+
+  /** Syncs the segment and moves the tail to `durable`, the position of the ring that it now reaches to. */
+  #sync(segment: Segment, durable: number): void {
+    const { addresses } = this.#options;
+    segment.file.sync();
+    segment.acknowledged = true;
+    Atomics.add(this.#words, addresses.syncs >> 2, 1);
+    Atomics.store(this.#words, addresses.tail >> 2, durable | 0);
+  }
+
+  /** Makes the next segment and its name durable, out of the spare if there is one. A number is never used twice. */
+  #openSegment(): Segment {
+    const { fileSystem, dataDirectory, addresses } = this.#options;
+    if (!this.#isDirectoryMade) {
+      fileSystem.makeDirectory(this.#directory);
+      fileSystem.syncDirectory(dataDirectory);
+      this.#isDirectoryMade = true;
+    }
+    const number = this.#nextSegment++;
+    const path = `${this.#directory}/${segmentName(number)}`;
+    const hasSpare = this.#isSpareReady;
+    this.#isSpareReady = false;
+    this.#isSpareRefused = false;
+    this.#dropSpare();
+    if (hasSpare) fileSystem.rename(`${this.#directory}/${SPARE_NAME}`, path);
+    this.#segment = {
+      number,
+      file: fileSystem.open(path, hasSpare ? 'update' : 'create'),
+      position: 0,
+      acknowledged: false,
+    };
+    fileSystem.syncDirectory(this.#directory);
+    Atomics.store(this.#words, addresses.segment >> 2, number);
+    return this.#segment;
+  }
+
+  /** Never touches the failed file again, and takes it away if nothing in it was acknowledged: a full disk needs it. */
+  #abandonSegment(): void {
+    const segment = this.#segment;
+    this.#segment = undefined;
+    if (segment === undefined) return;
+    attempt(() => segment.file.close());
+    if (!segment.acknowledged) attempt(() => this.#options.fileSystem.remove(segment.file.path));
+  }
+
+  /** Zero-fills the spare segment by one step, so that no commit waits for the whole of it. A refusal is no failure. */
+  #growSpare(): void {
+    if (this.#isSpareReady || this.#isSpareRefused) return;
+    const { fileSystem, segmentBytes } = this.#options;
+    try {
+      this.#spare ??= { file: fileSystem.open(`${this.#directory}/${SPARE_NAME}`, 'create'), bytes: 0 };
+      const spare = this.#spare;
+      const step = Math.min(SPARE_STEP_BYTES, segmentBytes - spare.bytes);
+      spare.file.write(new Uint8Array(step), spare.bytes);
+      spare.file.sync();
+      spare.bytes += step;
+      if (spare.bytes < segmentBytes) return;
+      spare.file.close();
+      this.#spare = undefined;
+      this.#isSpareReady = true;
+    } catch (error) {
+      if (!isSystemError(error)) throw error;
+      this.#isSpareRefused = true;
+      this.#dropSpare();
+    }
+  }
+
+  /** Gives up a spare that is not finished. */
+  #dropSpare(): void {
+    const spare = this.#spare;
+    if (spare === undefined) return;
+    this.#spare = undefined;
+    attempt(() => spare.file.close());
+    attempt(() => this.#options.fileSystem.remove(spare.file.path));
+  }
+}
+
+/** Runs a clean-up whose failure changes nothing. */
+function attempt(cleanUp: () => void): void {
+  try {
+    cleanUp();
+  } catch (error) {
+    if (!isSystemError(error)) throw error;
+  }
+}

@@ -1,0 +1,295 @@
+/**
+ * Reads the log back after any end of the program: the newest checkpoint, then the frames behind it in the order of
+ * their sequences, each once.
+ *
+ *   checkpoint.00000012 ─► segments 13, 14, … ─► merged by sequence ─► frames
+ *                                         damage ─► <data>/quarantine/wal-00000013-4096
+ *
+ * Invariants: a whole frame is delivered, whatever happened to its neighbours; nothing else is. Good bytes are never
+ * removed, and bad ones are kept aside. What was delivered is durable when `frames` ends: a record that was written but
+ * not synced when the program died would otherwise be taken for acknowledged, and a power cut could still remove it.
+ */
+import type { File, FileSystem } from '../io/file-system.ts';
+import { isSystemError } from '../io/system-error.ts';
+import { isEndFrame } from './checkpoint.ts';
+import { type BadBytes, FrameReader, type PlacedFrame } from './frame-reader.ts';
+import { type LogFile, type LogFiles, surveyLog } from './log-files.ts';
+import { type WalFileKind, walDirectory } from './segment.ts';
+import { type SequenceGap, SequenceSet } from './sequence-set.ts';
+
+/** A record of the log and where it came from. */
+export interface RecoveredFrame extends PlacedFrame {
+  /** Where it lies: in the segment or in the checkpoint of this number. */
+  readonly kind: WalFileKind;
+  readonly segment: number;
+}
+
+/** Bytes of a file of the log in which no frame could be found. */
+export interface WalDamage {
+  /** The file's name within the log's directory. */
+  readonly file: string;
+  readonly segment: number;
+  readonly offset: number;
+  readonly length: number;
+  /** Where a copy of the bytes is kept, or undefined if it could not be written. */
+  readonly quarantine: string | undefined;
+}
+
+export interface RecoveryReport {
+  readonly frames: number;
+  /** Frames whose sequence had been seen: written again after a failed write. */
+  readonly duplicates: number;
+  readonly damages: readonly WalDamage[];
+  /** Sequences of the log that are missing between others. */
+  readonly gaps: readonly SequenceGap[];
+  /** How many records of the checkpoint are missing. */
+  readonly missingInCheckpoint: number;
+  /** Ends of segments that a crash or a failed write left unfinished; nothing acknowledged was in them. */
+  readonly tornTails: readonly Omit<WalDamage, 'quarantine'>[];
+  /** For the frames, the generation and the file that are written next. */
+  readonly nextSequence: number;
+  readonly nextGeneration: number;
+  readonly nextSegment: number;
+}
+
+export type ReplayProgress = (replayedBytes: number, totalBytes: number) => void;
+
+const PROGRESS_BYTES = 16 * 1024 * 1024;
+
+/** Looks into the log of a data directory; throws StorageError 'invalid' if a newer version wrote it. */
+export function recoverWal(fileSystem: FileSystem, dataDirectory: string, onProgress?: ReplayProgress): WalRecovery {
+  return new WalRecovery(fileSystem, dataDirectory, onProgress);
+}
+
+/** One pass over the log: run `frames` to its end, then ask for the `report`. */
+export class WalRecovery {
+  /** Bytes that `frames` reads, space written ahead included. */
+  readonly totalBytes: number;
+  readonly #fileSystem: FileSystem;
+  readonly #dataDirectory: string;
+  readonly #onProgress: ReplayProgress | undefined;
+  readonly #files: LogFiles;
+  readonly #bad: { file: LogFile; bytes: BadBytes }[] = [];
+  #frames = 0;
+  #duplicates = 0;
+  #generation = 0;
+  #reportedBytes = 0;
+  #report: RecoveryReport | undefined;
+
+  constructor(fileSystem: FileSystem, dataDirectory: string, onProgress: ReplayProgress | undefined) {
+    this.#fileSystem = fileSystem;
+    this.#dataDirectory = dataDirectory;
+    this.#onProgress = onProgress;
+    this.#files = surveyLog(fileSystem, walDirectory(dataDirectory));
+    const { checkpoint, segments } = this.#files;
+    this.totalBytes = [...segments, ...(checkpoint === undefined ? [] : [checkpoint])].reduce(
+      (sum, f) => sum + f.bytes,
+      0,
+    );
+  }
+
+  /** What was found. Throws RangeError before `frames` has ended. */
+  get report(): RecoveryReport {
+    if (this.#report === undefined) throw new RangeError('the log was not read to its end');
+    return this.#report;
+  }
+
+  /**
+   * The frames of the checkpoint, then those of the segments in order; a payload is a view that is valid until the next
+   * step. Removes files that nothing needs any more. Throws the file system's errors.
+   */
+  *frames(): Generator<RecoveredFrame, void, void> {
+    this.#makeDurable();
+    const { checkpoint, segments, nextSegment } = this.#files;
+    const missingInCheckpoint = checkpoint === undefined ? 0 : yield* this.#checkpointFrames(checkpoint);
+    const floor = checkpoint?.header?.sequence ?? 0;
+    const covered = checkpoint === undefined ? 0 : (checkpoint.end?.coveredSequence ?? floor);
+    // Never above what the segments begin with: their frames are to be delivered.
+    const seen = new SequenceSet(Math.min(covered, (segments[0]?.firstSequence ?? Number.POSITIVE_INFINITY) - 1));
+    yield* this.#segmentFrames(segments, seen);
+    this.#reportProgress(this.totalBytes);
+    this.#report = {
+      frames: this.#frames,
+      duplicates: this.#duplicates,
+      ...this.#judge(seen.gaps),
+      gaps: seen.gaps,
+      missingInCheckpoint,
+      nextSequence: Math.max(seen.last, floor, covered) + 1,
+      nextGeneration: this.#generation + 1,
+      nextSegment,
+    };
+  }
+
+  /** Syncs what a killed program may have left in the page cache, and clears away what is obsolete. */
+  #makeDurable(): void {
+    const directory = walDirectory(this.#dataDirectory);
+    if (!this.#fileSystem.exists(directory)) return;
+    for (const { path } of this.#files.segments) {
+      const file = this.#fileSystem.open(path, 'update');
+      file.sync();
+      file.close();
+    }
+    this.#fileSystem.syncDirectory(directory);
+    for (const path of this.#files.obsolete) this.#fileSystem.remove(path);
+  }
+
+  /** Returns how many records are missing. */
+  *#checkpointFrames(file: LogFile): Generator<RecoveredFrame, number, void> {
+    const seen = new SequenceSet(0);
+    const source = new Source(this.#fileSystem, file, 1);
+    try {
+      for (; source.frame !== undefined; source.advance()) {
+        seen.add(source.frame.sequence);
+        if (isEndFrame(source.frame)) continue;
+        this.#reportProgress(source.position);
+        yield this.#deliver(file, source.frame);
+      }
+    } finally {
+      this.#retire(source);
+    }
+    return seen.gaps.reduce((count, { first, last }) => count + last - first + 1, 0);
+  }
+
+  /** Merges segments by sequence. Normally one follows the other; copies and rewritten frames overlap. */
+  *#segmentFrames(segments: readonly LogFile[], seen: SequenceSet): Generator<RecoveredFrame, void, void> {
+    const pending = [...segments];
+    const sources: Source[] = [];
+    let finishedBytes = this.#files.checkpoint?.bytes ?? 0;
+    try {
+      for (;;) {
+        const lowest = sources.reduce<Source | undefined>(
+          (a, b) => (a !== undefined && a.sequence <= b.sequence ? a : b),
+          undefined,
+        );
+        const next = pending[0];
+        if (next !== undefined && (lowest === undefined || next.firstSequence <= lowest.sequence)) {
+          pending.shift();
+          sources.push(new Source(this.#fileSystem, next, next.header?.sequence ?? 0));
+        } else if (lowest === undefined) {
+          return;
+        } else if (lowest.frame === undefined) {
+          sources.splice(sources.indexOf(lowest), 1);
+          finishedBytes += lowest.file.bytes;
+          this.#retire(lowest);
+        } else {
+          if (seen.add(lowest.frame.sequence)) yield this.#deliver(lowest.file, lowest.frame);
+          else this.#duplicates++;
+          lowest.advance();
+          this.#reportProgress(finishedBytes + lowest.position);
+        }
+      }
+    } finally {
+      for (const source of sources) this.#retire(source);
+    }
+  }
+
+  #deliver(file: LogFile, frame: PlacedFrame): RecoveredFrame {
+    this.#frames++;
+    return { ...frame, kind: file.kind, segment: file.number };
+  }
+
+  #retire(source: Source): void {
+    source.close();
+    for (const bytes of source.badBytes) this.#bad.push({ file: source.file, bytes });
+    this.#generation = Math.max(this.#generation, source.generation);
+  }
+
+  /**
+   * An unfinished end of a segment is no damage if the log goes on elsewhere with the sequence that was due there, or
+   * nowhere. Everything else is damage.
+   */
+  #judge(gaps: readonly SequenceGap[]): Pick<RecoveryReport, 'damages' | 'tornTails'> {
+    const damages: WalDamage[] = [];
+    const tornTails: Omit<WalDamage, 'quarantine'>[] = [];
+    for (const { file, bytes } of this.#bad) {
+      const { offset, length } = bytes;
+      const place = { file: file.name, segment: file.number, offset, length };
+      const isMissed = gaps.some(({ first }) => bytes.afterSequence === undefined || first === bytes.afterSequence + 1);
+      const isTorn = bytes.isTail && file.kind === 'segment' && !isMissed;
+      if (isTorn) tornTails.push(place);
+      else damages.push({ ...place, quarantine: this.#quarantine(file, bytes) });
+    }
+    return { damages, tornTails };
+  }
+
+  /** Copies bad bytes aside; a disk that cannot take them does not stop the recovery. */
+  #quarantine(file: LogFile, { offset, length }: BadBytes): string | undefined {
+    const directory = `${this.#dataDirectory}/quarantine`;
+    const path = `${directory}/wal-${file.name}-${offset}`;
+    if (this.#fileSystem.exists(path)) return path;
+    try {
+      this.#fileSystem.makeDirectory(directory);
+      const source = this.#fileSystem.open(file.path, 'read');
+      const target = this.#fileSystem.open(path, 'create');
+      copyRange(source, target, offset, length);
+      target.sync();
+      source.close();
+      target.close();
+      this.#fileSystem.syncDirectory(directory);
+      return path;
+    } catch (error) {
+      if (!isSystemError(error)) throw error;
+      this.#fileSystem.remove(path);
+      return undefined;
+    }
+  }
+
+  #reportProgress(replayedBytes: number): void {
+    if (replayedBytes - this.#reportedBytes < PROGRESS_BYTES && replayedBytes < this.totalBytes) return;
+    if (replayedBytes === this.#reportedBytes) return;
+    this.#reportedBytes = replayedBytes;
+    this.#onProgress?.(replayedBytes, this.totalBytes);
+  }
+}
+
+/** An open file of the log, standing at a frame. */
+class Source {
+  readonly file: LogFile;
+  /** The frame it stands at; undefined at the end. */
+  frame: PlacedFrame | undefined;
+  /** The highest seen. */
+  generation: number;
+  readonly #opened: File;
+  readonly #reader: FrameReader;
+
+  constructor(fileSystem: FileSystem, file: LogFile, firstSequence: number) {
+    this.file = file;
+    this.generation = file.header?.generation ?? 0;
+    this.#opened = fileSystem.open(file.path, 'read');
+    this.#reader = new FrameReader(this.#opened, file.header, firstSequence);
+    this.advance();
+  }
+
+  /** Of the frame it stands at; at the end lower than any, so that a merge turns to it at once. */
+  get sequence(): number {
+    return this.frame?.sequence ?? -1;
+  }
+
+  get position(): number {
+    return this.#reader.position;
+  }
+
+  get badBytes(): readonly BadBytes[] {
+    return this.#reader.badBytes;
+  }
+
+  advance(): void {
+    this.frame = this.#reader.next();
+    this.generation = Math.max(this.generation, this.frame?.generation ?? 0);
+  }
+
+  close(): void {
+    this.#opened.close();
+  }
+}
+
+const COPY_BYTES = 1024 * 1024;
+
+function copyRange(source: File, target: File, offset: number, length: number): void {
+  const buffer = new Uint8Array(Math.min(length, COPY_BYTES));
+  for (let done = 0; done < length; done += buffer.length) {
+    const piece = buffer.subarray(0, Math.min(buffer.length, length - done));
+    source.read(piece, offset + done);
+    target.write(piece, done);
+  }
+}
