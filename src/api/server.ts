@@ -36,7 +36,7 @@ export async function startServer(options: StartServerOptions): Promise<Server> 
   const service = new Service(options);
   const httpMetrics = new HttpMetrics(options.metrics);
   options.metrics.gaugeFrom(
-    { name: 'http_request_body_bytes', help: 'Bytes of request bodies that are being read or worked on.' },
+    { name: 'http_request_in_flight_bytes', help: 'Bytes of request bodies that are being read or worked on.' },
     () => service.bodies.inFlightBytes,
   );
   const app = createApp(service, httpMetrics);
@@ -92,11 +92,12 @@ function createApp(service: Service, httpMetrics: HttpMetrics): FastifyInstance 
       .send(`${notFoundText(path, routePrefix)}\n`);
   });
   app.register(
-    async (scope) => {
+    (scope, _options, done) => {
       addStatusRoutes(scope, service);
       addWriteRoutes(scope, service);
       addReadRoutes(scope, service);
       addLabelRoutes(scope, service);
+      done();
     },
     { prefix: routePrefix },
   );

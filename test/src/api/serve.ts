@@ -1,0 +1,97 @@
+/** The API on a loopback port of its own, and a raw connection to it for what fetch cannot send. */
+import { connect, type Socket } from 'node:net';
+import { type Server, type StartServerOptions, startServer } from '../../../src/api/server.ts';
+import type { ServeSettings } from '../../../src/config/settings.ts';
+import { createLog } from '../../../src/telemetry/log.ts';
+import { Metrics } from '../../../src/telemetry/metrics.ts';
+import { systemClock } from '../../../storage/index.ts';
+
+export const SETTINGS: ServeSettings = {
+  listenAddresses: [{ host: '127.0.0.1', port: 0 }],
+  externalUrl: undefined,
+  routePrefix: '',
+  lifecycleEnabled: false,
+  storagePath: 'data',
+  externalLabels: [],
+  memoryBudgetBytes: 256 * 1024 * 1024,
+  idleCutMs: 10_800_000,
+  defaultTenantId: 'default-tenant',
+  tenantHeader: 'THANOS-TENANT',
+  tenantLabelName: 'tenant_id',
+  logLevel: 'info',
+  logFormat: 'logfmt',
+};
+
+export interface RunningServer extends AsyncDisposable {
+  readonly server: Server;
+  readonly port: number;
+  /** `http://127.0.0.1:<port>` and the route prefix. */
+  readonly url: string;
+  readonly logLines: string[];
+}
+
+export type ServeOptions = Partial<Omit<StartServerOptions, 'settings'>> & { settings?: Partial<ServeSettings> };
+
+/** Starts the API; with a database that never opens, unless one is given. */
+export async function serve({ settings = {}, ...options }: ServeOptions = {}): Promise<RunningServer> {
+  const logLines: string[] = [];
+  const server = await startServer({
+    settings: { ...SETTINGS, ...settings },
+    database: new Promise(() => {}),
+    readers: () => {
+      throw new Error('this test has no readers');
+    },
+    log: createLog({ level: 'info', format: 'logfmt', clock: systemClock, write: (line) => void logLines.push(line) }),
+    metrics: new Metrics(),
+    clock: systemClock,
+    onFirstWrite: () => {},
+    onQuit: () => {},
+    ...options,
+  });
+  const port = server.addresses[0]?.port as number;
+  return {
+    server,
+    port,
+    url: `http://127.0.0.1:${port}${settings.routePrefix ?? ''}`,
+    logLines,
+    [Symbol.asyncDispose]: () => server.close(0),
+  };
+}
+
+/**
+ * Sends bytes as they are and returns all that came back until the server closed the connection, or until `enough` says
+ * so. Writing may fail half-way: a server may answer before it has read everything.
+ */
+export async function exchange(
+  port: number,
+  parts: Iterable<string | Uint8Array>,
+  enough: (answer: string) => boolean = () => false,
+): Promise<string> {
+  const socket = connect(port, '127.0.0.1');
+  let answer = '';
+  const ended = new Promise<void>((resolve, reject) => {
+    socket.on('data', (bytes) => {
+      answer += bytes.toString('latin1');
+      if (enough(answer)) resolve();
+    });
+    socket.on('end', resolve);
+    socket.on('close', () => resolve());
+    socket.on('error', (error) => (answer === '' ? reject(error) : resolve()));
+  });
+  await Promise.race([sendAll(socket, parts), ended]);
+  await ended;
+  socket.destroy();
+  return answer;
+}
+
+async function sendAll(socket: Socket, parts: Iterable<string | Uint8Array>): Promise<void> {
+  for (const part of parts) {
+    if (socket.destroyed) return;
+    if (!socket.write(part)) await new Promise<void>((resolve) => socket.once('drain', resolve).once('close', resolve));
+  }
+}
+
+/** The status of a raw answer. */
+export function statusOf(answer: string): number {
+  return Number(/^HTTP\/1\.1 (\d{3})/.exec(answer)?.[1]);
+}
