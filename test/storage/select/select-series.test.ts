@@ -11,8 +11,14 @@ function series(...labels: string[]): MemorySeries {
   return { labels, chunks: [[[1000, bitsOf(1)]]] };
 }
 
+async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = [];
+  for await (const item of items) all.push(item);
+  return all;
+}
+
 async function selected(sources: SeriesSource[], ...matchers: Matcher[]): Promise<MergedSeries[]> {
-  return (await Array.fromAsync(selectSeries(sources, matchers, EVER))).flat();
+  return (await collect(selectSeries(sources, matchers, EVER))).flat();
 }
 
 const up = new Matcher('=', '__name__', 'up');
@@ -58,7 +64,7 @@ test('series that an external label makes equal are joined; the order is that of
 
 test('many series come in batches, none of them empty', async () => {
   const many = Array.from({ length: 1000 }, (_, i) => series('__name__', 'up', 'i', String(i).padStart(4, '0')));
-  const batches = await Array.fromAsync(selectSeries([new MemorySource(many), new MemorySource(many)], [up], EVER));
+  const batches = await collect(selectSeries([new MemorySource(many), new MemorySource(many)], [up], EVER));
   expect(batches.map((batch) => batch.length)).toEqual([256, 256, 256, 232]);
   expect(batches.flat().map(({ labels }) => labels[3])).toEqual(many.map(({ labels }) => labels[3]));
 });
@@ -66,7 +72,7 @@ test('many series come in batches, none of them empty', async () => {
 test('label sets of several selectors are a union without repetition', async () => {
   const source = new MemorySource([series('__name__', 'a'), series('__name__', 'b'), series('__name__', 'c')]);
   const sets = [[new Matcher('=~', '__name__', 'a|b')], [new Matcher('=~', '__name__', 'b|c')]];
-  expect((await Array.fromAsync(selectLabelSets([source], sets, EVER))).flat()).toEqual([
+  expect((await collect(selectLabelSets([source], sets, EVER))).flat()).toEqual([
     ['__name__', 'a'],
     ['__name__', 'b'],
     ['__name__', 'c'],

@@ -1,0 +1,62 @@
+/**
+ * What the main thread and a reader thread say to each other about a read.
+ *
+ *   main                                reader
+ *    start ────────────────────────────►
+ *    ◄──────────────────────────── ranges      which times the request is about; the reader has decoded it, not main
+ *    snapshots ────────────────────────►
+ *    ◄────────────────────── chunk, chunk …    the first says what the body is; the bytes are transferred
+ *    credit ───────────────────────────►       the client has taken so many bytes: as many more may come
+ *    ◄─────────────────────── end or error     exactly one; from here on the reader touches no snapshot of the job
+ *    cancel ───────────────────────────►       any time: `error` follows soon
+ */
+import type { Snapshot, StorageErrorKind, TimeRange } from '../../storage/index.ts';
+
+/** A listing of series, or of their labels. */
+export interface Listing {
+  /** match[] as the client wrote it; none means every series, which a list of series does not allow. */
+  readonly selectors: readonly string[];
+  readonly range: TimeRange;
+  /** At most so many in the answer; 0 means all. */
+  readonly limit: number;
+}
+
+/** One read, as plain values that survive a structured clone. */
+export type ReadJob =
+  /** `body` is a ReadRequest as it came: protobuf in a snappy block. */
+  | { readonly kind: 'remote-read'; readonly body: Uint8Array }
+  | ({ readonly kind: 'labels' } & Listing)
+  | ({ readonly kind: 'values'; readonly name: string } & Listing)
+  | ({ readonly kind: 'series' } & Listing);
+
+/** What a body is. */
+export interface ContentHeaders {
+  readonly contentType: string;
+  readonly contentEncoding: 'snappy' | undefined;
+}
+
+/** What one read may cost; more is refused with StorageError 'limit'. */
+export interface ReadLimits {
+  /** Samples that the answer holds. */
+  readonly samples: number;
+  /** Bytes of the answer, before compression. One that is sent as a whole takes about three times as much while it is made. */
+  readonly bytes: number;
+}
+
+export const DEFAULT_READ_LIMITS: ReadLimits = { samples: 50_000_000, bytes: 256 * 1024 * 1024 };
+
+/** How far a reader runs ahead of its client. */
+export const CREDIT_BYTES: number = 4 * 1024 * 1024;
+
+export type ToReader =
+  | { readonly type: 'start'; readonly id: number; readonly job: ReadJob }
+  | { readonly type: 'snapshots'; readonly id: number; readonly snapshots: readonly Snapshot[] }
+  | { readonly type: 'credit'; readonly id: number; readonly bytes: number }
+  | { readonly type: 'cancel'; readonly id: number };
+
+export type FromReader =
+  | { readonly type: 'ready' }
+  | { readonly type: 'ranges'; readonly id: number; readonly ranges: readonly TimeRange[] }
+  | { readonly type: 'chunk'; readonly id: number; readonly headers: ContentHeaders; readonly bytes: Uint8Array }
+  | { readonly type: 'end'; readonly id: number; readonly headers: ContentHeaders }
+  | { readonly type: 'error'; readonly id: number; readonly kind: StorageErrorKind; readonly message: string };
