@@ -1,0 +1,82 @@
+/** Many tenants that fell silent beside one that does not: none of them may hold the log back. */
+import { readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { EVERYTHING, readStreamed } from '../support/remote-read.ts';
+import { type WrittenSeries, writeRequest } from '../support/remote-write.ts';
+import { sampleCount } from '../support/series.ts';
+import { until } from '../support/until.ts';
+import { Varve } from '../support/varve.ts';
+
+const TENANTS = 1000;
+const ACTIVE_SERIES = 10_000;
+const HOUR_MS = 3_600_000;
+const STEP_MS = 15 * 60_000;
+const MEBIBYTE = 2 ** 20;
+const startMs = Date.now() - 30 * 24 * HOUR_MS;
+
+function idleRequest(tenant: number): WrittenSeries[] {
+  return [0, 1, 2].map((index) => ({
+    labels: [
+      ['__name__', 'idle'],
+      ['index', String(index)],
+    ],
+    samples: [
+      [startMs, tenant],
+      [startMs + 15_000, index],
+    ],
+  }));
+}
+
+/** A quarter of an hour of the active tenant: 10 000 values that no compression makes small. */
+function activeRequest(step: number): WrittenSeries[] {
+  return Array.from({ length: ACTIVE_SERIES }, (_, index) => ({
+    labels: [
+      ['__name__', 'active'],
+      ['index', String(index)],
+    ],
+    samples: [[startMs + step * STEP_MS, Math.random()]],
+  }));
+}
+
+function bytesIn(directory: string): number {
+  return readdirSync(directory).reduce((sum, name) => sum + statSync(join(directory, name)).size, 0);
+}
+
+test('1000 idle tenants and an active one: the log stays small and the idle ones end up in the bucket', async () => {
+  await using varve = await Varve.start({ flags: ['--head.idle-cut=2s'] });
+  const wal = join(varve.directory, 'wal');
+  for (let first = 0; first < TENANTS; first += 50) {
+    const answers = Array.from({ length: 50 }, (_, i) =>
+      varve.write(writeRequest(idleRequest(first + i)), { tenant: `idle-${first + i}` }),
+    );
+    for (const { status } of await Promise.all(answers)) expect(status).toBe(204);
+  }
+  const tenantsInBucket = (): Set<string> =>
+    new Set(
+      varve
+        .blocks()
+        .map(({ thanos }) => thanos?.labels?.tenant_id ?? '')
+        .filter((id) => id.startsWith('idle-')),
+    );
+
+  // At least 8 bytes a sample: 1600 requests are more than 120 MiB of log.
+  let largest = 0;
+  let step = 0;
+  while (step < 1600 || tenantsInBucket().size < TENANTS) {
+    expect((await varve.write(writeRequest(activeRequest(step++)), { tenant: 'active' })).status).toBe(204);
+    if (step % 50 === 0) largest = Math.max(largest, bytesIn(wal));
+  }
+  await until('a short log', () => bytesIn(wal) <= 48 * MEBIBYTE);
+  expect(largest).toBeLessThan(80 * MEBIBYTE);
+  expect(tenantsInBucket().size).toBe(TENANTS);
+
+  await varve.kill();
+  await varve.restart();
+  const query = { startMs, endMs: Date.now(), matchers: EVERYTHING };
+  for (const tenant of [0, 499, 999]) {
+    expect(sampleCount(await readStreamed(varve.url, query, `idle-${tenant}`))).toBe(6);
+  }
+  const lastSteps = { ...query, startMs: startMs + (step - 20) * STEP_MS };
+  expect(sampleCount(await readStreamed(varve.url, lastSteps, 'active'))).toBe(20 * ACTIVE_SERIES);
+}, 180_000);
