@@ -1,0 +1,46 @@
+/** Where a block's files are read from: a local directory here, ranged reads of a bucket elsewhere. */
+import type { File, FileSystem } from '../io/file-system.ts';
+
+/** The files of one block by their paths in it (layout.ts). */
+export interface BlockFiles {
+  /** The bytes of a file from `offset`; fewer than `length` only where the file ends. They are the caller's. */
+  read(name: string, offset: number, length: number): Promise<Uint8Array>;
+  /** The size of a file in bytes. */
+  size(name: string): Promise<number>;
+}
+
+/** A block's directory on a file system. Files are opened when first read and stay open until `close`. */
+export class DirectoryBlockFiles implements BlockFiles {
+  readonly #fileSystem: FileSystem;
+  readonly #directory: string;
+  readonly #files = new Map<string, File>();
+
+  constructor(fileSystem: FileSystem, directory: string) {
+    this.#fileSystem = fileSystem;
+    this.#directory = directory;
+  }
+
+  async read(name: string, offset: number, length: number): Promise<Uint8Array> {
+    const bytes = new Uint8Array(length);
+    return bytes.subarray(0, this.#open(name).read(bytes, offset));
+  }
+
+  async size(name: string): Promise<number> {
+    return this.#open(name).size();
+  }
+
+  /** Closes all files; a later read opens them anew. */
+  close(): void {
+    for (const file of this.#files.values()) file.close();
+    this.#files.clear();
+  }
+
+  #open(name: string): File {
+    let file = this.#files.get(name);
+    if (file === undefined) {
+      file = this.#fileSystem.open(`${this.#directory}/${name}`, 'read');
+      this.#files.set(name, file);
+    }
+    return file;
+  }
+}

@@ -1,0 +1,148 @@
+/**
+ * A block as a query sees it. The index is loaded whole and stays; chunks are read when asked for, close ones together.
+ * A chunk ref of this source is `series ref · 2^20 + number of the chunk in its series`: it leads back to the index,
+ * which knows the chunk's times and place.
+ */
+import type { ChunkMeta } from '../index/format.ts';
+import { type IndexedSeries, IndexReader } from '../index/index-reader.ts';
+import { selectPostings } from '../index/postings.ts';
+import { StorageError } from '../lib/errors.ts';
+import type { Labels } from '../model/labels.ts';
+import type { Matcher } from '../model/matcher.ts';
+import type { Chunk, SeriesSource, SourceSeries } from '../model/series-source.ts';
+import type { TimeRange } from '../model/time-range.ts';
+import type { BlockFiles } from './block-files.ts';
+import { readChunkRanges } from './chunk-ranges.ts';
+import { INDEX_FILE } from './layout.ts';
+import { type BlockMeta, blockRange } from './meta.ts';
+
+const CHUNKS_PER_SERIES: number = 2 ** 20;
+
+/** One read of the index is at most this long: Node reads no more than 2 GiB at once. */
+const INDEX_READ_BYTES: number = 256 * 1024 * 1024;
+
+export class BlockReader implements SeriesSource {
+  readonly meta: BlockMeta;
+  readonly externalLabels: Labels;
+  readonly #files: BlockFiles;
+  readonly #index: IndexReader;
+
+  private constructor(meta: BlockMeta, externalLabels: Labels, files: BlockFiles, index: IndexReader) {
+    this.meta = meta;
+    this.externalLabels = externalLabels;
+    this.#files = files;
+    this.#index = index;
+  }
+
+  /**
+   * Loads the index. `files` stays the caller's, to close when the reader is no longer used; `externalLabels` as
+   * `blockExternalLabels` finds them. Throws CorruptionError and what `files` throws.
+   */
+  static async open(files: BlockFiles, meta: BlockMeta, externalLabels: Labels): Promise<BlockReader> {
+    const index = new IndexReader(`${meta.ulid}/${INDEX_FILE}`, await readIndex(files));
+    return new BlockReader(meta, externalLabels, files, index);
+  }
+
+  /** The memory that the reader holds, for a cache that bounds it. */
+  get byteSize(): number {
+    return this.#index.byteSize;
+  }
+
+  async labelNames(matchers: readonly Matcher[], range: TimeRange): Promise<string[]> {
+    if (!this.#overlaps(range)) return [];
+    if (matchers.length === 0) return this.#index.names();
+    const names = new Set<number>();
+    for (const { symbols } of this.#matching(matchers, range)) {
+      for (let i = 0; i < symbols.length; i += 2) names.add(symbols[i] as number);
+    }
+    return this.#sortedStrings(names);
+  }
+
+  async labelValues(name: string, matchers: readonly Matcher[], range: TimeRange): Promise<string[]> {
+    if (!this.#overlaps(range)) return [];
+    if (matchers.length === 0) return this.#index.values(name);
+    const values = new Set<number>();
+    for (const { symbols } of this.#matching(matchers, range)) {
+      for (let i = 0; i < symbols.length; i += 2) {
+        if (this.#index.symbols.lookup(symbols[i] as number) === name) values.add(symbols[i + 1] as number);
+      }
+    }
+    return this.#sortedStrings(values);
+  }
+
+  async select(matchers: readonly Matcher[], range: TimeRange): Promise<SourceSeries[]> {
+    const selected: SourceSeries[] = [];
+    if (!this.#overlaps(range)) return selected;
+    for (const { ref, symbols, chunks } of this.#matching(matchers, range)) {
+      if (chunks.length > CHUNKS_PER_SERIES) {
+        throw new StorageError('limit', `${this.meta.ulid}: a series has ${chunks.length} chunks`);
+      }
+      const chunkRefs: number[] = [];
+      for (let i = 0; i < chunks.length; i++) {
+        if (overlaps(chunks[i] as ChunkMeta, range)) chunkRefs.push(ref * CHUNKS_PER_SERIES + i);
+      }
+      selected.push({ labels: this.#index.strings(symbols), chunkRefs });
+    }
+    return selected;
+  }
+
+  async readChunks(series: readonly SourceSeries[], range: TimeRange): Promise<Chunk[][]> {
+    const wanted = series.map(({ chunkRefs }) => this.#chunkMetas(chunkRefs).filter((chunk) => overlaps(chunk, range)));
+    const refs = Float64Array.from(new Set(wanted.flat().map(({ ref }) => ref))).sort();
+    const chunks = new Map<number, { encoding: number; bytes: Uint8Array }>();
+    const guessBytes = this.meta.thanos?.index_stats?.chunk_max_size;
+    await readChunkRanges(this.#files, this.meta.ulid, refs, guessBytes, (ref, chunk) => void chunks.set(ref, chunk));
+    return wanted.map((metas) =>
+      metas.map(({ minTimeMs, maxTimeMs, ref }) => {
+        const { encoding, bytes } = chunks.get(ref) as { encoding: number; bytes: Uint8Array };
+        return { minTimeMs, maxTimeMs, encoding, bytes };
+      }),
+    );
+  }
+
+  #overlaps(range: TimeRange): boolean {
+    const own = blockRange(this.meta);
+    return own.minTimeMs < range.maxTimeMs && range.minTimeMs < own.maxTimeMs;
+  }
+
+  /** The matching series that have a chunk in the range, in label order. */
+  *#matching(matchers: readonly Matcher[], range: TimeRange): Generator<IndexedSeries & { ref: number }> {
+    for (const ref of selectPostings(this.#index, matchers)) {
+      const { symbols, chunks } = this.#index.series(ref);
+      if (chunks.some((chunk) => overlaps(chunk, range))) yield { ref, symbols, chunks };
+    }
+  }
+
+  /** The chunks that refs of this source name. Refs of one series are neighbours, so its entry is read once. */
+  #chunkMetas(chunkRefs: readonly number[]): ChunkMeta[] {
+    let lastRef = -1;
+    let chunks: readonly ChunkMeta[] = [];
+    return chunkRefs.map((chunkRef) => {
+      const ref = Math.floor(chunkRef / CHUNKS_PER_SERIES);
+      if (ref !== lastRef) {
+        chunks = this.#index.series(ref).chunks;
+        lastRef = ref;
+      }
+      return chunks[chunkRef % CHUNKS_PER_SERIES] as ChunkMeta;
+    });
+  }
+
+  /** Symbols are numbered in byte order, so their strings come sorted. */
+  #sortedStrings(symbols: ReadonlySet<number>): string[] {
+    return this.#index.strings([...symbols].sort((a, b) => a - b));
+  }
+}
+
+function overlaps(chunk: ChunkMeta, range: TimeRange): boolean {
+  return chunk.minTimeMs < range.maxTimeMs && chunk.maxTimeMs >= range.minTimeMs;
+}
+
+async function readIndex(files: BlockFiles): Promise<Uint8Array> {
+  const size = await files.size(INDEX_FILE);
+  if (size <= INDEX_READ_BYTES) return files.read(INDEX_FILE, 0, size);
+  const bytes = new Uint8Array(size);
+  for (let offset = 0; offset < size; offset += INDEX_READ_BYTES) {
+    bytes.set(await files.read(INDEX_FILE, offset, Math.min(INDEX_READ_BYTES, size - offset)), offset);
+  }
+  return bytes;
+}

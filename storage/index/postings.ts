@@ -1,0 +1,129 @@
+/**
+ * Postings: ascending refs of series, one list for each label pair, and the operations that turn matchers into the
+ * list of series that match. Head and block answer the same small interface, so that both select alike.
+ */
+import type { Matcher } from '../model/matcher.ts';
+
+/** Ascending series refs without repetition. Shared: nobody writes into one that he did not make. */
+export type Postings = Uint32Array;
+
+/** Where `selectPostings` looks labels up: the index of a block, or of the head. */
+export interface PostingsIndex {
+  /** All series. */
+  all(): Postings;
+  /** All label names, in byte order. */
+  names(): string[];
+  /** All values of a label name, in byte order; none if no series has the label. */
+  values(name: string): string[];
+  /** The series with a label pair; none if there are none. */
+  postings(name: string, value: string): Postings;
+}
+
+const NONE: Postings = new Uint32Array(0);
+
+/** The refs in both lists. */
+export function intersect(a: Postings, b: Postings): Postings {
+  const out = new Uint32Array(Math.min(a.length, b.length));
+  let count = 0;
+  let i = 0;
+  let j = 0;
+  while (i < a.length && j < b.length) {
+    const x = a[i] as number;
+    const y = b[j] as number;
+    if (x === y) out[count++] = x;
+    if (x <= y) i++;
+    if (y <= x) j++;
+  }
+  return out.subarray(0, count);
+}
+
+/** The refs of `a` that are not in `b`. */
+export function without(a: Postings, b: Postings): Postings {
+  if (b.length === 0) return a;
+  const out = new Uint32Array(a.length);
+  let count = 0;
+  let j = 0;
+  for (let i = 0; i < a.length; i++) {
+    const ref = a[i] as number;
+    while (j < b.length && (b[j] as number) < ref) j++;
+    if (j === b.length || b[j] !== ref) out[count++] = ref;
+  }
+  return out.subarray(0, count);
+}
+
+/** The refs in any of the lists. Merges neighbours pair by pair, so each ref moves log2(lists) times. */
+export function merge(lists: readonly Postings[]): Postings {
+  let level = lists.filter((list) => list.length > 0);
+  while (level.length > 1) {
+    const merged: Postings[] = [];
+    for (let i = 0; i < level.length; i += 2) {
+      const a = level[i] as Postings;
+      const b = level[i + 1];
+      merged.push(b === undefined ? a : mergeTwo(a, b));
+    }
+    level = merged;
+  }
+  return level[0] ?? NONE;
+}
+
+function mergeTwo(a: Postings, b: Postings): Postings {
+  const out = new Uint32Array(a.length + b.length);
+  let count = 0;
+  let i = 0;
+  let j = 0;
+  while (i < a.length && j < b.length) {
+    const x = a[i] as number;
+    const y = b[j] as number;
+    out[count++] = Math.min(x, y);
+    if (x <= y) i++;
+    if (y <= x) j++;
+  }
+  while (i < a.length) out[count++] = a[i++] as number;
+  while (j < b.length) out[count++] = b[j++] as number;
+  return out.subarray(0, count);
+}
+
+/**
+ * The series that all matchers match, as Prometheus understands it: an absent label is an empty value. So a matcher
+ * that refuses the empty string needs one of the values it matches, and one that accepts it excludes the values it
+ * does not match. A regular expression runs once for each value of its label at most.
+ */
+export function selectPostings(index: PostingsIndex, matchers: readonly Matcher[]): Postings {
+  const requiring = matchers.filter((matcher) => !matcher.matchesEmpty);
+  const excluding = matchers.filter((matcher) => matcher.matchesEmpty);
+  // Equality first: its list is one look-up, and when it is empty no regular expression runs at all.
+  requiring.sort((a, b) => Number(a.type !== '=') - Number(b.type !== '='));
+  let selected: Postings | undefined;
+  for (const matcher of requiring) {
+    const required = requiredBy(index, matcher);
+    selected = selected === undefined ? required : intersect(selected, required);
+    if (selected.length === 0) return NONE;
+  }
+  let rest = selected ?? index.all();
+  for (const matcher of excluding) {
+    if (rest.length === 0) return NONE;
+    rest = without(rest, excludedBy(index, matcher));
+  }
+  return rest;
+}
+
+/** The series with a value that the matcher, which refuses the empty string, matches. */
+function requiredBy(index: PostingsIndex, matcher: Matcher): Postings {
+  const { name, type, value, setMatches } = matcher;
+  if (type === '=') return index.postings(name, value);
+  if (type === '=~' && setMatches !== undefined) return merge(setMatches.map((set) => index.postings(name, set)));
+  return union(index, name, (candidate) => matcher.matches(candidate));
+}
+
+/** The series with a value that the matcher, which accepts the empty string, does not match. */
+function excludedBy(index: PostingsIndex, matcher: Matcher): Postings {
+  const { name, type, value } = matcher;
+  if (type === '!=') return index.postings(name, value);
+  return union(index, name, (candidate) => !matcher.matches(candidate));
+}
+
+function union(index: PostingsIndex, name: string, wanted: (value: string) => boolean): Postings {
+  const lists: Postings[] = [];
+  for (const value of index.values(name)) if (wanted(value)) lists.push(index.postings(name, value));
+  return merge(lists);
+}
