@@ -1,0 +1,12 @@
+#!/bin/sh
+# Varve from source: `npm start` and `npx varve` in a checkout. Takes the Node that `npm ci` brought, compiles the kernel
+# if its sources have changed, and becomes the program.
+set -eu
+top=$(dirname "$(readlink -f "$0")")/..
+PATH="$top/node_modules/.bin:$PATH"
+
+node "$top/scripts/build-kernel.ts" || {
+  echo "varve: this needs Node 24.15 or newer (here: node $(node --version)) and the packages that npm ci installs." >&2
+  exit 1
+}
+exec node "$top/src/main.ts" "$@"
