@@ -1,4 +1,4 @@
-/** What the headers of a remote-write request must say. Source: the remote write 1.0 and 2.0 specifications. */
+/** What the headers of remote write and remote read must say. Source: the remote write 1.0 and 2.0 specifications. */
 import { RequestError } from './errors.ts';
 
 const MEDIA_TYPE = 'application/x-protobuf';
@@ -12,7 +12,7 @@ const SHOWN_CHARACTERS = 80;
 /** The first bytes of snappy's framed (stream) format, which is not the block format of remote write. */
 const FRAMED_SNAPPY: Buffer = Buffer.from('\xff\x06\x00\x00sNaPpY', 'latin1');
 
-/** Throws a RequestError (415) that names what is accepted; a request without the header is taken as remote write 1.0. */
+/** For writes: throws a RequestError (415) that names what is accepted. A request without the header is taken as remote write 1.0. */
 export function checkContentType(contentType: string | undefined): void {
   if (contentType === undefined || contentType === MEDIA_TYPE) return;
   const message = messageOf(contentType);
@@ -53,8 +53,8 @@ export function checkContentEncoding(contentEncoding: string | undefined): void 
 }
 
 /** Throws a RequestError (400) for bodies that need no decoder to be refused. */
-export function checkBody(body: Buffer): void {
-  if (body.length === 0) throw new RequestError(400, 'empty body: a snappy-compressed WriteRequest is required');
+export function checkBody(body: Buffer, message: 'WriteRequest' | 'ReadRequest'): void {
+  if (body.length === 0) throw new RequestError(400, `empty body: a snappy-compressed ${message} is required`);
   if (body[0] === 0xff && body.subarray(0, FRAMED_SNAPPY.length).equals(FRAMED_SNAPPY)) {
     throw new RequestError(400, 'snappy: block format required, this is the framed format');
   }

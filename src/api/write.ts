@@ -4,10 +4,10 @@ import type { WriteOutcome } from '../../storage/index.ts';
 import { tenantOf } from '../tenants/tenant-id.ts';
 import { TenantLimit } from '../tenants/tenant-limit.ts';
 import { RequestError } from './errors.ts';
+import { checkBody, checkContentEncoding, checkContentType } from './remote-headers.ts';
 import { WRITE_BODY_LIMIT_BYTES } from './request-body.ts';
 import { accountOf, addRoute } from './routes.ts';
 import type { Service } from './service.ts';
-import { checkBody, checkContentEncoding, checkContentType } from './write-headers.ts';
 import { WriteMetrics } from './write-metrics.ts';
 
 /** Those of Prometheus, Thanos, Mimir, Cortex and VictoriaMetrics: who moves here changes the host and nothing else. */
@@ -63,7 +63,7 @@ class Writes {
     if (!this.#tenants.admits(tenant)) throw tooManyTenants();
     const body = await bodies.read(request.raw, WRITE_BODY_LIMIT_BYTES);
     try {
-      checkBody(body);
+      checkBody(body, 'WriteRequest');
       const readAtMs = clock.monotonicMs();
       const outcome = await database.write(tenant, body);
       if (outcome.rejected < outcome.received) this.#tenants.add(tenant);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { checkBody, checkContentEncoding, checkContentType } from '../../../src/api/write-headers.ts';
+import { checkBody, checkContentEncoding, checkContentType } from '../../../src/api/remote-headers.ts';
 
 describe('the Content-Type of a write', () => {
   test.each([
@@ -53,8 +53,8 @@ describe('the Content-Encoding of a write', () => {
 });
 
 test('an empty body and framed snappy are refused without decoding', () => {
-  expect(() => checkBody(Buffer.alloc(0))).toThrow(/^empty body/);
+  expect(() => checkBody(Buffer.alloc(0), 'WriteRequest')).toThrow(/^empty body/);
   const framed = Buffer.from('ff060000734e6150705901', 'hex');
-  expect(() => checkBody(framed)).toThrow('snappy: block format required');
-  expect(() => checkBody(Buffer.of(0xff))).not.toThrow();
+  expect(() => checkBody(framed, 'WriteRequest')).toThrow('snappy: block format required');
+  expect(() => checkBody(Buffer.of(0xff), 'WriteRequest')).not.toThrow();
 });

@@ -1,0 +1,32 @@
+/** Remote read out: a Prometheus or Thanos asks for series, in samples or in chunks. */
+import type { FastifyInstance } from 'fastify';
+import { sendRead, tenantOfRead } from './answer.ts';
+import { checkBody, checkContentEncoding } from './remote-headers.ts';
+import { QUERY_BODY_LIMIT_BYTES } from './request-body.ts';
+import { addRoute, readPaths } from './routes.ts';
+import type { Service } from './service.ts';
+
+/** Adds POST /api/v1/read and its aliases. */
+export function addReadRoutes(app: FastifyInstance, service: Service): void {
+  addRoute(app, {
+    name: '/api/v1/read',
+    methods: ['POST'],
+    paths: [...readPaths('/api/v1/read'), '/select/:account/prometheus'],
+    errorsAs: 'text',
+    admit(request) {
+      service.requireReady();
+      checkContentEncoding(request.raw.headers['content-encoding']);
+      service.bodies.admit(request.raw.headers['content-length'], QUERY_BODY_LIMIT_BYTES);
+    },
+    async respond(request, reply) {
+      const tenant = tenantOfRead(request, service);
+      const body = await service.bodies.read(request.raw, QUERY_BODY_LIMIT_BYTES);
+      try {
+        checkBody(body, 'ReadRequest');
+        return await sendRead(tenant, { kind: 'remote-read', body }, { service, request, reply });
+      } finally {
+        service.bodies.release(body);
+      }
+    },
+  });
+}
