@@ -44,7 +44,9 @@ function withField(path: string, value: unknown): Uint8Array {
 
 test('meta.json is written as Go writes it: tabs, escapes, a newline at the end', () => {
   const text = new TextDecoder().decode(encodeMeta(meta));
-  expect(text.startsWith(`{\n\t"ulid": "${ULID}",\n\t"minTime": -7200000,\n\t"maxTime": 0,\n\t"stats": {\n`)).toBe(true);
+  expect(text.startsWith(`{\n\t"ulid": "${ULID}",\n\t"minTime": -7200000,\n\t"maxTime": 0,\n\t"stats": {\n`)).toBe(
+    true,
+  );
   expect(text).toContain('\t\t\t"cluster": "\\u003ceu \\u0026 us\\u003e",\n');
   expect(text.endsWith('}\n')).toBe(true);
 });

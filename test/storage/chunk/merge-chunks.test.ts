@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { StorageError } from '../../../storage/lib/errors.ts';
 import type { Chunk } from '../../../storage/model/series-source.ts';
 import { type TimeRange, WINDOW_MS, windowOf } from '../../../storage/model/time-range.ts';
-import { chunkSampleCount, mergeChunks, mergeSamples } from '../../../storage/select/merge-chunks.ts';
+import { chunkSampleCount, mergeChunks, mergeSamples } from '../../../storage/chunk/merge-chunks.ts';
 import {
   type BitSample,
   bitsOf,
