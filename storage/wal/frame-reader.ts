@@ -40,7 +40,7 @@ export class FrameReader {
   #generation: number | undefined;
   #lastSequence: number;
   #position: number;
-  #buffer: Uint8Array<ArrayBuffer> = new Uint8Array(READ_BYTES);
+  #buffer: Uint8Array<ArrayBuffer>;
   #bufferOffset = 0;
   #bufferLength = 0;
 
@@ -48,6 +48,7 @@ export class FrameReader {
   constructor(file: File, header: FileHeader | undefined, firstSequence: number) {
     this.#file = file;
     this.#size = file.size();
+    this.#buffer = new Uint8Array(Math.min(READ_BYTES, this.#size));
     this.#generation = header?.generation;
     this.#firstSequence = firstSequence;
     this.#lastSequence = Math.max(0, firstSequence - 1);

@@ -7,7 +7,9 @@
  *
  * Invariants: a whole frame is delivered, whatever happened to its neighbours; nothing else is. Good bytes are never
  * removed, and bad ones are kept aside. What was delivered is durable when `frames` ends: a record that was written but
- * not synced when the program died would otherwise be taken for acknowledged, and a power cut could still remove it.
+ * not synced when the program died would otherwise be taken for acknowledged, and a power cut could still remove it. A
+ * sync alone is not enough where one had failed before, since it skips pages that are falsely clean by then; so the
+ * segments that hold the newest frames are written again.
  */
 import type { File, FileSystem } from '../io/file-system.ts';
 import { isSystemError } from '../io/system-error.ts';
@@ -54,6 +56,14 @@ export interface RecoveryReport {
 
 export type ReplayProgress = (replayedBytes: number, totalBytes: number) => void;
 
+/** What a segment's frames reach from and to, by sequence, and where their bytes end. */
+interface SegmentEnd {
+  readonly path: string;
+  readonly first: number;
+  readonly last: number;
+  readonly bytes: number;
+}
+
 const PROGRESS_BYTES = 16 * 1024 * 1024;
 
 /** Looks into the log of a data directory; throws StorageError 'invalid' if a newer version wrote it. */
@@ -69,6 +79,7 @@ export class WalRecovery {
   readonly #dataDirectory: string;
   readonly #onProgress: ReplayProgress | undefined;
   readonly #files: LogFiles;
+  readonly #segmentEnds: SegmentEnd[] = [];
   readonly #bad: { file: LogFile; bytes: BadBytes }[] = [];
   #frames = 0;
   #duplicates = 0;
@@ -99,7 +110,7 @@ export class WalRecovery {
    * step. Removes files that nothing needs any more. Throws the file system's errors.
    */
   *frames(): Generator<RecoveredFrame, void, void> {
-    this.#makeDurable();
+    this.#syncFiles();
     const { checkpoint, segments, nextSegment } = this.#files;
     const missingInCheckpoint = checkpoint === undefined ? 0 : yield* this.#checkpointFrames(checkpoint);
     const floor = checkpoint?.header?.sequence ?? 0;
@@ -107,6 +118,7 @@ export class WalRecovery {
     // Never above what the segments begin with: their frames are to be delivered.
     const seen = new SequenceSet(Math.min(covered, (segments[0]?.firstSequence ?? Number.POSITIVE_INFINITY) - 1));
     yield* this.#segmentFrames(segments, seen);
+    this.#rewriteNewest();
     this.#reportProgress(this.totalBytes);
     this.#report = {
       frames: this.#frames,
@@ -121,7 +133,7 @@ export class WalRecovery {
   }
 
   /** Syncs what a killed program may have left in the page cache, and clears away what is obsolete. */
-  #makeDurable(): void {
+  #syncFiles(): void {
     const directory = walDirectory(this.#dataDirectory);
     if (!this.#fileSystem.exists(directory)) return;
     for (const { path } of this.#files.segments) {
@@ -131,6 +143,19 @@ export class WalRecovery {
     }
     this.#fileSystem.syncDirectory(directory);
     for (const path of this.#files.obsolete) this.#fileSystem.remove(path);
+  }
+
+  /** Writes the last segment again, and those before it that hold the same frames: traces of a write that failed. */
+  #rewriteNewest(): void {
+    let oldest = 0;
+    for (const { path, first, last, bytes } of this.#segmentEnds.sort((a, b) => b.last - a.last)) {
+      if (last < oldest) return;
+      oldest = oldest === 0 ? first : Math.min(oldest, first);
+      const file = this.#fileSystem.open(path, 'update');
+      copyRange(file, 0, bytes, file, 0);
+      file.sync();
+      file.close();
+    }
   }
 
   /** Returns how many records are missing. */
@@ -190,6 +215,7 @@ export class WalRecovery {
 
   #retire(source: Source): void {
     source.close();
+    if (source.file.kind === 'segment' && source.end !== undefined) this.#segmentEnds.push(source.end);
     for (const bytes of source.badBytes) this.#bad.push({ file: source.file, bytes });
     this.#generation = Math.max(this.#generation, source.generation);
   }
@@ -221,7 +247,7 @@ export class WalRecovery {
       this.#fileSystem.makeDirectory(directory);
       const source = this.#fileSystem.open(file.path, 'read');
       const target = this.#fileSystem.open(path, 'create');
-      copyRange(source, target, offset, length);
+      copyRange(source, offset, length, target, 0);
       target.sync();
       source.close();
       target.close();
@@ -249,6 +275,8 @@ class Source {
   frame: PlacedFrame | undefined;
   /** The highest seen. */
   generation: number;
+  /** Of the frames so far; undefined if there was none. */
+  end: SegmentEnd | undefined;
   readonly #opened: File;
   readonly #reader: FrameReader;
 
@@ -275,7 +303,12 @@ class Source {
 
   advance(): void {
     this.frame = this.#reader.next();
-    this.generation = Math.max(this.generation, this.frame?.generation ?? 0);
+    if (this.frame === undefined) return;
+    const { generation, sequence } = this.frame;
+    this.generation = Math.max(this.generation, generation);
+    const first = Math.min(this.end?.first ?? sequence, sequence);
+    const last = Math.max(this.end?.last ?? sequence, sequence);
+    this.end = { path: this.file.path, first, last, bytes: this.#reader.position };
   }
 
   close(): void {
@@ -285,11 +318,11 @@ class Source {
 
 const COPY_BYTES = 1024 * 1024;
 
-function copyRange(source: File, target: File, offset: number, length: number): void {
+function copyRange(source: File, from: number, length: number, target: File, to: number): void {
   const buffer = new Uint8Array(Math.min(length, COPY_BYTES));
   for (let done = 0; done < length; done += buffer.length) {
     const piece = buffer.subarray(0, Math.min(buffer.length, length - done));
-    source.read(piece, offset + done);
-    target.write(piece, done);
+    source.read(piece, from + done);
+    target.write(piece, to + done);
   }
 }
