@@ -45,7 +45,8 @@ export function withExternalLabels(labels: Labels, external: Labels): Labels {
   let i = 0;
   let j = 0;
   while (i < labels.length || j < external.length) {
-    const order = i === labels.length ? 1 : j === external.length ? -1 : compareUtf8(labels[i] as string, external[j] as string);
+    const order =
+      i === labels.length ? 1 : j === external.length ? -1 : compareUtf8(labels[i] as string, external[j] as string);
     if (order < 0) merged.push(labels[i] as string, labels[i + 1] as string);
     else merged.push(external[j] as string, external[j + 1] as string);
     if (order <= 0) i += 2;

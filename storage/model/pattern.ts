@@ -48,7 +48,9 @@ function compileWithEngine(text: string): Pattern {
   try {
     engine = RE2JS.compile(text, RE2JS.DOTALL);
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    const message = cause instanceof Error ? cause.message : String(cause);
+    // The engine writes its own flags in front of the pattern.
+    const reason = message.replace(`(?s)${text}`, () => text);
     throw new StorageError('invalid', `invalid regular expression ${quoted(text)}: ${reason}`, { cause });
   }
   return { matches: (value) => engine.testExact(value), literals: undefined };

@@ -4,7 +4,7 @@ import type { Matcher } from '../../storage/model/matcher.ts';
 import type { SampleBuffer } from '../../storage/model/sample-buffer.ts';
 import { type Chunk, type SeriesSource, type SourceSeries, XOR } from '../../storage/model/series-source.ts';
 import type { TimeRange } from '../../storage/model/time-range.ts';
-import type { XorCodec } from '../../storage/select/merge-chunks.ts';
+import type { XorCodec } from '../../storage/chunk/merge-chunks.ts';
 import { decodeXorChunk } from './oracle/xor-decoder.ts';
 
 /** A sample whose value is given as bits. */

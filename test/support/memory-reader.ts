@@ -1,0 +1,93 @@
+/**
+ * A reader thread's view of a database that lies in memory: the whole content travels in the ReaderInit. Its `run` is an
+ * activity, so that a ReaderPool can be tested on threads without a database.
+ */
+import { crc32c } from '@node-rs/crc32';
+import { uncompressSync } from 'snappy';
+import type { ReadContext } from '../../src/read/read-context.ts';
+import { DEFAULT_READ_LIMITS, type ReadLimits } from '../../src/read/read-job.ts';
+import { serveReads } from '../../src/read/read-server.ts';
+import type { ReaderActivityInit } from '../../src/read/reader-activity.ts';
+import type { ReadableDatabase } from '../../src/read/reader-pool.ts';
+import { type Port, StorageError } from '../../storage/index.ts';
+import type { Labels } from '../../storage/model/labels.ts';
+import type { SeriesSource } from '../../storage/model/series-source.ts';
+import type { TimeRange } from '../../storage/model/time-range.ts';
+import { type MemorySeries, MemorySource, plainCodec } from './memory-source.ts';
+
+/** What one source holds. */
+export interface MemoryContent {
+  readonly series: readonly MemorySeries[];
+  readonly externalLabels?: Labels;
+}
+
+type Tenants = Readonly<Record<string, readonly MemoryContent[]>>;
+
+/** Snappy as the reference has it, chunks as the plain oracle has them. */
+export const memoryCodec = {
+  ...plainCodec,
+  crc32c: (bytes: Uint8Array): number => crc32c(bytes),
+  snappyDecode(bytes: Uint8Array, limit: number): Uint8Array {
+    try {
+      const decoded = uncompressSync(bytes) as Uint8Array;
+      if (decoded.length <= limit) return decoded;
+    } catch (cause) {
+      throw new StorageError('invalid', 'snappy: corrupt input', { cause });
+    }
+    throw new StorageError('limit', 'snappy: too large');
+  },
+} as unknown as ReadContext['codec'];
+
+export function memorySources(content: readonly MemoryContent[]): SeriesSource[] {
+  return content.map(({ series, externalLabels }) => new MemorySource(series, externalLabels));
+}
+
+/** The context of one read over `content`, on this thread. */
+export function memoryContext(
+  content: readonly MemoryContent[],
+  limits: ReadLimits = DEFAULT_READ_LIMITS,
+): ReadContext {
+  const sources = memorySources(content);
+  return {
+    codec: memoryCodec,
+    limits,
+    sources: async (ranges) => ranges.map(() => sources),
+    turn: async () => undefined,
+  };
+}
+
+/** A database of tenants that only lends out snapshots, and remembers which. */
+export class MemoryDatabase implements ReadableDatabase {
+  readonly held: Map<number, { tenant: string; range: TimeRange }> = new Map();
+  readonly #tenants: Tenants;
+  #nextId = 1;
+
+  constructor(tenants: Tenants) {
+    this.#tenants = tenants;
+  }
+
+  readerInit(): ReturnType<ReadableDatabase['readerInit']> {
+    return this.#tenants as unknown as ReturnType<ReadableDatabase['readerInit']>;
+  }
+
+  snapshot(tenant: string, range: TimeRange): ReturnType<ReadableDatabase['snapshot']> {
+    if (tenant === 'unreadable') throw new StorageError('unavailable', 'no snapshot of this tenant');
+    const id = this.#nextId++;
+    this.held.set(id, { tenant, range });
+    return { id, tenant, range } as unknown as ReturnType<ReadableDatabase['snapshot']>;
+  }
+
+  release(id: number): void {
+    if (!this.held.delete(id)) throw new Error(`snapshot ${id} is not held`);
+  }
+}
+
+/** The activity. A read of the tenant `deadly` ends the thread. */
+export function run(port: Port, { reader, limits }: ReaderActivityInit): void {
+  const tenants = reader as unknown as Tenants;
+  const sources = ({ tenant }: { readonly tenant: string }): SeriesSource[] => {
+    if (tenant === 'deadly') process.exit(1);
+    return memorySources(tenants[tenant] ?? []);
+  };
+  serveReads(port, { codec: memoryCodec, sources }, limits);
+}
