@@ -1,10 +1,13 @@
 /** The API on a loopback port of its own, and a raw connection to it for what fetch cannot send. */
 import { connect, type Socket } from 'node:net';
+import { join } from 'node:path';
 import { type Server, type StartServerOptions, startServer } from '../../../src/api/server.ts';
 import type { ServeSettings } from '../../../src/config/settings.ts';
+import { ReaderPool } from '../../../src/read/reader-pool.ts';
 import { createLog } from '../../../src/telemetry/log.ts';
 import { Metrics } from '../../../src/telemetry/metrics.ts';
-import { systemClock } from '../../../storage/index.ts';
+import { Database, NodeFileSystem, systemClock, systemRandom, workerExecutor } from '../../../storage/index.ts';
+import { TemporaryDirectory } from '../../support/temporary-directory.ts';
 
 export const SETTINGS: ServeSettings = {
   listenAddresses: [{ host: '127.0.0.1', port: 0 }],
@@ -56,6 +59,50 @@ export async function serve({ settings = {}, ...options }: ServeOptions = {}): P
     logLines,
     [Symbol.asyncDispose]: () => server.close(0),
   };
+}
+
+/** Starts the API on a database of its own, in a temporary directory that goes away with it. */
+export async function serveDatabase(options: ServeOptions = {}): Promise<RunningServer & { database: Database }> {
+  const directory = new TemporaryDirectory('api');
+  const settings = { ...SETTINGS, ...options.settings };
+  const database = await Database.open({
+    directory: join(directory.path, 'data'),
+    memoryBudgetBytes: settings.memoryBudgetBytes,
+    externalLabels: settings.externalLabels,
+    tenantLabelName: settings.tenantLabelName,
+    idleCutMs: settings.idleCutMs,
+    fileSystem: new NodeFileSystem(),
+    clock: systemClock,
+    random: systemRandom,
+    executor: workerExecutor,
+    onEvent: () => {},
+  });
+  const readers = new ReaderPool(database, { threads: 1 });
+  const running = await serve({ database: Promise.resolve(database), readers: () => readers, ...options });
+  return {
+    ...running,
+    database,
+    async [Symbol.asyncDispose]() {
+      await running[Symbol.asyncDispose]();
+      await readers.close();
+      await database.close();
+      directory[Symbol.dispose]();
+    },
+  };
+}
+
+/** POSTs a body to a write path, with a sender's headers unless others are given. */
+export async function write(
+  url: string,
+  body: Uint8Array<ArrayBuffer>,
+  { path = '/api/v1/write', headers = {} }: { path?: string; headers?: Record<string, string> } = {},
+): Promise<{ status: number; text: string; headers: Headers }> {
+  const response = await fetch(url + path, {
+    method: 'POST',
+    headers: { 'content-type': 'application/x-protobuf', 'content-encoding': 'snappy', ...headers },
+    body,
+  });
+  return { status: response.status, text: await response.text(), headers: response.headers };
 }
 
 /**

@@ -1,0 +1,117 @@
+import { createServer, type IncomingMessage } from 'node:http';
+import { type AddressInfo, connect, type Socket } from 'node:net';
+import { afterEach, expect, test } from 'vitest';
+import { ClientGoneError, RequestError } from '../../../src/api/errors.ts';
+import { lingerBeforeClose, RequestBodies } from '../../../src/api/request-body.ts';
+import { systemClock } from '../../../storage/index.ts';
+import { until } from '../../support/until.ts';
+import { exchange } from './serve.ts';
+
+const open: (() => void)[] = [];
+afterEach(() => {
+  for (const close of open.splice(0)) close();
+});
+
+/** A server that gives each request, headers read and body not, to `take`. */
+async function requests(take: (request: IncomingMessage) => void): Promise<number> {
+  const server = createServer((request) => take(request));
+  open.push(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return (server.address() as AddressInfo).port;
+}
+
+function post(port: number, length: number): Socket {
+  const socket = connect(port, '127.0.0.1');
+  socket.on('error', () => {});
+  socket.write(`POST / HTTP/1.1\r\nHost: x\r\nContent-Length: ${length}\r\n\r\n`);
+  open.push(() => socket.destroy());
+  return socket;
+}
+
+/** The bodies, read one after the other as their requests come. */
+async function reading(bodies: RequestBodies, limitBytes: number): Promise<{ port: number; read: Promise<Buffer>[] }> {
+  const read: Promise<Buffer>[] = [];
+  const port = await requests((request) => {
+    const body = bodies.read(request, limitBytes);
+    body.catch(() => {});
+    read.push(body);
+  });
+  return { port, read };
+}
+
+test('a body is read whole, and its bytes are in flight until it is released', async () => {
+  const bodies = new RequestBodies(1000);
+  const { port, read } = await reading(bodies, 100);
+  const socket = post(port, 6);
+  socket.write('abc');
+  await until('the first half', () => bodies.inFlightBytes === 3);
+  socket.write('def');
+  const body = await read[0];
+  expect(body?.toString()).toBe('abcdef');
+  expect(bodies.inFlightBytes).toBe(6);
+  bodies.release(body as Buffer);
+  expect(bodies.inFlightBytes).toBe(0);
+});
+
+test('a body over its limit is refused and holds nothing', async () => {
+  const bodies = new RequestBodies(1000);
+  const { port, read } = await reading(bodies, 5);
+  post(port, 6).write('abcdef');
+  await until('the request', () => read.length === 1);
+  await expect(read[0]).rejects.toMatchObject({ status: 413, message: 'request body exceeds 5 bytes' });
+  expect(bodies.inFlightBytes).toBe(0);
+});
+
+test('beyond the bytes that may be in flight a body is refused, those before it are not affected', async () => {
+  const bodies = new RequestBodies(10);
+  const { port, read } = await reading(bodies, 100);
+  const first = post(port, 8);
+  first.write('1234567');
+  await until('the first', () => bodies.inFlightBytes === 7);
+  post(port, 4).write('abcd');
+  await until('the second', () => read.length === 2);
+  await expect(read[1]).rejects.toMatchObject({ status: 503, retryAfterS: 1 });
+  expect(bodies.inFlightBytes).toBe(7);
+  first.write('8');
+  expect((await read[0])?.toString()).toBe('12345678');
+});
+
+test('a body is refused by its declared length before a byte is read', async () => {
+  const bodies = new RequestBodies(10);
+  expect(() => bodies.admit('6', 5)).toThrow('request body exceeds 5 bytes');
+  expect(() => bodies.admit('1099511627776', 5)).toThrow(RequestError);
+  expect(() => bodies.admit('5', 5)).not.toThrow();
+  expect(() => bodies.admit(undefined, 5)).not.toThrow();
+  const { port } = await reading(bodies, 100);
+  post(port, 9).write('12345678');
+  await until('the bytes', () => bodies.inFlightBytes === 8);
+  expect(() => bodies.admit('3', 5)).toThrow(/too many request bytes in flight \(limit 10\)/);
+  expect(() => bodies.admit('2', 5)).not.toThrow();
+});
+
+test('a client that leaves within its body leaves nothing behind', async () => {
+  const bodies = new RequestBodies(1000);
+  const { port, read } = await reading(bodies, 100);
+  const socket = post(port, 6);
+  socket.write('abc');
+  await until('the first half', () => bodies.inFlightBytes === 3);
+  socket.destroy();
+  await expect(read[0]).rejects.toBeInstanceOf(ClientGoneError);
+  expect(bodies.inFlightBytes).toBe(0);
+});
+
+test('a client in the middle of a refused body still gets the answer, and then the end of the connection', async () => {
+  const server = createServer((request, response) => {
+    lingerBeforeClose(request.socket, systemClock);
+    response.writeHead(413, { connection: 'close' }).end('too large');
+  });
+  open.push(() => server.close());
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  const body = Buffer.alloc(1024 * 1024);
+  const head = `POST / HTTP/1.1\r\nHost: x\r\nContent-Length: ${64 * body.length}\r\n\r\n`;
+  for (let i = 0; i < 5; i++) expect(await exchange(port, [head, ...Array(64).fill(body)])).toContain('too large');
+});
