@@ -11,7 +11,7 @@ declare module 'fastify' {
   }
 }
 
-export type Method = 'GET' | 'POST' | 'PUT';
+type Method = 'GET' | 'POST' | 'PUT';
 
 export interface Route {
   /** In metrics; the first path if that says it. */

@@ -14,7 +14,6 @@ import { Service, type ServiceOptions } from './service.ts';
 import { addStatusRoutes } from './status.ts';
 import { addWriteRoutes } from './write.ts';
 
-export type { FirstWrite, ReplayProgress } from './service.ts';
 export type StartServerOptions = ServiceOptions;
 
 export interface Server {

@@ -11,7 +11,7 @@ import type { Service } from './service.ts';
 import { WriteMetrics } from './write-metrics.ts';
 
 /** Those of Prometheus, Thanos, Mimir, Cortex and VictoriaMetrics: who moves here changes the host and nothing else. */
-export const WRITE_PATHS: readonly string[] = [
+const WRITE_PATHS: readonly string[] = [
   '/api/v1/write',
   '/api/v1/receive',
   '/api/v1/push',

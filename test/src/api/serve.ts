@@ -9,7 +9,7 @@ import { Metrics } from '../../../src/telemetry/metrics.ts';
 import { Database, NodeFileSystem, systemClock, systemRandom, workerExecutor } from '../../../storage/index.ts';
 import { TemporaryDirectory } from '../../support/temporary-directory.ts';
 
-export const SETTINGS: ServeSettings = {
+const SETTINGS: ServeSettings = {
   listenAddresses: [{ host: '127.0.0.1', port: 0 }],
   externalUrl: undefined,
   routePrefix: '',
