@@ -4,7 +4,6 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { ReadAnswer } from '../read/pending-read.ts';
 import type { ReadJob } from '../read/read-job.ts';
 import { tenantOf } from '../tenants/tenant-id.ts';
-import { ClientGoneError } from './errors.ts';
 import { accountOf } from './routes.ts';
 import type { Service } from './service.ts';
 
@@ -23,7 +22,10 @@ export async function sendRead(
   { service, request, reply }: { service: Service; request: FastifyRequest; reply: FastifyReply },
 ): Promise<FastifyReply> {
   const cancel = new AbortController();
-  reply.raw.once('close', () => cancel.abort());
+  reply.raw.once('close', () => {
+    cancel.abort();
+    if (!reply.raw.writableFinished) service.httpMetrics.countGone(request.routeOptions.config.routeName);
+  });
   let answer: ReadAnswer;
   try {
     answer = await service.readers.run(tenant, job, {
@@ -31,7 +33,8 @@ export async function sendRead(
       onStall: () => request.raw.socket.destroy(),
     });
   } catch (error) {
-    if (cancel.signal.aborted) throw new ClientGoneError('the client left before its answer', { cause: error });
+    // Nobody is there to hear of it, and it was counted above.
+    if (cancel.signal.aborted) return reply.hijack();
     throw error;
   }
   reply.type(answer.contentType);

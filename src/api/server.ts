@@ -4,7 +4,6 @@ import { formatListenAddress, isLoopback } from '../config/listen-address.ts';
 import type { ListenAddress } from '../config/settings.ts';
 import { sendError } from './envelope.ts';
 import { answerTo, ClientGoneError } from './errors.ts';
-import { HttpMetrics } from './http-metrics.ts';
 import { addLabelRoutes } from './labels.ts';
 import { Listener } from './listener.ts';
 import { notFoundText } from './not-found.ts';
@@ -33,12 +32,11 @@ const PATH_PARAMETER_MAX_CHARACTERS = 16 * 1024;
  */
 export async function startServer(options: StartServerOptions): Promise<Server> {
   const service = new Service(options);
-  const httpMetrics = new HttpMetrics(options.metrics);
   options.metrics.gaugeFrom(
     { name: 'http_request_in_flight_bytes', help: 'Bytes of request bodies that are being read or worked on.' },
     () => service.bodies.inFlightBytes,
   );
-  const app = createApp(service, httpMetrics);
+  const app = createApp(service);
   await app.ready();
   const opening = await Promise.allSettled(
     options.settings.listenAddresses.map((address) =>
@@ -46,7 +44,7 @@ export async function startServer(options: StartServerOptions): Promise<Server> 
         address,
         clock: options.clock,
         onRequest: (request, response) => app.routing(request, response),
-        onMalformed: (status) => httpMetrics.countMalformed(status),
+        onMalformed: (status) => service.httpMetrics.countMalformed(status),
       }),
     ),
   );
@@ -65,7 +63,7 @@ export async function startServer(options: StartServerOptions): Promise<Server> 
   return { addresses: listeners.map(({ address }) => address), close };
 }
 
-function createApp(service: Service, httpMetrics: HttpMetrics): FastifyInstance {
+function createApp(service: Service): FastifyInstance {
   const { routePrefix } = service.settings;
   const app = Fastify({
     logger: false,
@@ -81,8 +79,8 @@ function createApp(service: Service, httpMetrics: HttpMetrics): FastifyInstance 
     if (service.isStopping) reply.header('connection', 'close');
     done();
   });
-  httpMetrics.watch(app);
-  app.setErrorHandler((error, request, reply) => answerError(error, request, reply, service, httpMetrics));
+  service.httpMetrics.watch(app);
+  app.setErrorHandler((error, request, reply) => answerError(error, request, reply, service));
   app.setNotFoundHandler((request, reply) => {
     const path = request.url.split('?', 1)[0] as string;
     return reply
@@ -103,16 +101,10 @@ function createApp(service: Service, httpMetrics: HttpMetrics): FastifyInstance 
   return app;
 }
 
-function answerError(
-  error: unknown,
-  request: FastifyRequest,
-  reply: FastifyReply,
-  service: Service,
-  httpMetrics: HttpMetrics,
-): void {
+function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply, service: Service): void {
   const { routeName, errorsAs = 'text' } = request.routeOptions.config;
   if (error instanceof ClientGoneError) {
-    httpMetrics.countGone(routeName);
+    service.httpMetrics.countGone(routeName);
     reply.hijack();
     return;
   }

@@ -5,6 +5,7 @@ import type { ReaderPool } from '../read/reader-pool.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { RequestError } from './errors.ts';
+import { HttpMetrics } from './http-metrics.ts';
 import { RequestBodies, WRITE_BODY_LIMIT_BYTES } from './request-body.ts';
 
 /** How far a replay is; bytes of the WAL. */
@@ -54,6 +55,7 @@ export class Service {
   readonly metrics: Metrics;
   readonly clock: Clock;
   readonly bodies: RequestBodies;
+  readonly httpMetrics: HttpMetrics;
   readonly onFirstWrite: (write: FirstWrite) => void;
   readonly onQuit: () => void;
   readonly #replayProgress: () => ReplayProgress | undefined;
@@ -67,6 +69,7 @@ export class Service {
     this.onFirstWrite = options.onFirstWrite;
     this.onQuit = options.onQuit;
     this.#replayProgress = options.replayProgress ?? (() => undefined);
+    this.httpMetrics = new HttpMetrics(options.metrics);
     this.bodies = new RequestBodies(inFlightLimitBytes(options.settings.memoryBudgetBytes));
     options.database
       .then((database) => {
