@@ -9,7 +9,7 @@
  * removed, and bad ones are kept aside. What was delivered is durable when `frames` ends: a record that was written but
  * not synced when the program died would otherwise be taken for acknowledged, and a power cut could still remove it. A
  * sync alone is not enough where one had failed before, since it skips pages that are falsely clean by then; so the
- * segments that hold the newest frames are written again.
+ * segments that hold the newest frames are written again. Those before them were synced before the next was begun.
  */
 import type { File, FileSystem } from '../io/file-system.ts';
 import { isSystemError } from '../io/system-error.ts';
@@ -110,7 +110,7 @@ export class WalRecovery {
    * step. Removes files that nothing needs any more. Throws the file system's errors.
    */
   *frames(): Generator<RecoveredFrame, void, void> {
-    this.#syncFiles();
+    this.#tidyDirectory();
     const { checkpoint, segments, nextSegment } = this.#files;
     const missingInCheckpoint = checkpoint === undefined ? 0 : yield* this.#checkpointFrames(checkpoint);
     const floor = checkpoint?.header?.sequence ?? 0;
@@ -132,15 +132,10 @@ export class WalRecovery {
     };
   }
 
-  /** Syncs what a killed program may have left in the page cache, and clears away what is obsolete. */
-  #syncFiles(): void {
+  /** Makes the names durable that a killed program may have left in the cache, and clears away what is obsolete. */
+  #tidyDirectory(): void {
     const directory = walDirectory(this.#dataDirectory);
     if (!this.#fileSystem.exists(directory)) return;
-    for (const { path } of this.#files.segments) {
-      const file = this.#fileSystem.open(path, 'update');
-      file.sync();
-      file.close();
-    }
     this.#fileSystem.syncDirectory(directory);
     for (const path of this.#files.obsolete) this.#fileSystem.remove(path);
   }

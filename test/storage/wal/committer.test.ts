@@ -120,6 +120,23 @@ test('after a failed sync the file is never touched again and the same frames go
   expect(recover(sim)).toMatchObject({ sequences: [1, 2, 3], report: { damages: [], gaps: [] } });
 });
 
+test('a frame whose sync failed before a kill is on disk for good once it was recovered', () => {
+  for (let seed = 0; seed < 20; seed++) {
+    const sim = disk();
+    const fileSystem = new FaultyFileSystem(sim);
+    const ring = new Ring(4096);
+    const committer = committerOf(ring, fileSystem, { segmentBytes: 65_536 });
+    ring.append(payloadOf(1));
+    committer.commit();
+    ring.append(payloadOf(2));
+    fileSystem.breakAt({ at: 1, calls: ['sync'], code: 'EIO' });
+    committer.commit();
+    expect(recover(sim).sequences).toEqual([1, 2]);
+    sim.crash(seededChance(seed));
+    expect(recover(sim).sequences).toEqual([1, 2]);
+  }
+});
+
 test('a full disk loses nothing, leaves no litter, and the log goes on once there is space', () => {
   const fileSystem = disk();
   const ring = new Ring(8192);

@@ -169,6 +169,21 @@ test('a frame inside the payload of a damaged frame is not taken for one', () =>
   expect(payloads.get(3)).toEqual(payloadOf(3));
 });
 
+test('a whole frame of another generation or of an older place is not taken', () => {
+  for (const foreign of [
+    { generation: 2, sequence: 21 },
+    { generation: 1, sequence: 2 },
+  ]) {
+    const { sequences, report } = recoverWith(paths.at(-1) as string, (bytes) => {
+      const end = (log.places.at(-1) as Place).to;
+      const frame = encodeFrame({ ...foreign, payload: payloadOf(foreign.sequence, 30) });
+      return Uint8Array.from([...bytes.subarray(0, end), ...frame]);
+    });
+    expect(sequences).toEqual(range(1, 20));
+    expect(report).toMatchObject({ duplicates: 0, damages: [], tornTails: [{ length: 54 }] });
+  }
+});
+
 test('a missing segment is a gap; a copied one adds nothing; a renamed one keeps its place', () => {
   const bytes = (index: number): Uint8Array => log.files.get(paths[index] as string) as Uint8Array;
   const missing = new Map(log.files);

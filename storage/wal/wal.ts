@@ -1,0 +1,143 @@
+/**
+ * The log as the writing thread sees it: positions in the ring become durable on the log's own thread, and whoever
+ * waits for one is told. Positions here count bytes since the start of the process, without wrapping.
+ */
+import type { Executor, Port } from '../io/executor.ts';
+import { moduleUrl } from '../io/executor.ts';
+import * as L from '../kernel/layout.ts';
+import type { SharedMemory } from '../kernel/shared-memory.ts';
+import { StorageError } from '../lib/errors.ts';
+import type { WalAddresses } from './committer.ts';
+import type { WalThreadInit, WalThreadMessage } from './wal-thread.ts';
+
+const addresses: WalAddresses = {
+  head: L.WAL_HEAD,
+  tail: L.WAL_TAIL,
+  state: L.WAL_STATE,
+  stop: L.WAL_STOP,
+  syncs: L.WAL_SYNCS,
+  segment: L.WAL_SEGMENT,
+  ring: L.WAL_RING,
+  ringBytes: L.WAL_RING_BYTES,
+};
+
+export interface WalOptions {
+  readonly dataDirectory: string;
+  readonly segmentBytes: number;
+  readonly firstSegment: number;
+  readonly executor: Executor;
+  readonly onFailing: (message: string) => void;
+  readonly onRecovered: () => void;
+  /** The thread ended by a bug: the process must not go on. */
+  readonly onBroken: (message: string) => void;
+}
+
+interface Waiter {
+  readonly position: number;
+  readonly resolve: () => void;
+  readonly reject: (error: StorageError) => void;
+}
+
+export class Wal {
+  readonly #memory: SharedMemory;
+  readonly #options: WalOptions;
+  readonly #port: Port;
+  readonly #waiters: Waiter[] = [];
+  #durable = 0;
+  #failure: string | undefined;
+  #stopped: (() => void) | undefined;
+
+  constructor(memory: SharedMemory, options: WalOptions) {
+    this.#memory = memory;
+    this.#options = options;
+    const { dataDirectory, segmentBytes, firstSegment } = options;
+    const init: WalThreadInit = { memory: memory.memory.buffer, addresses, dataDirectory, segmentBytes, firstSegment };
+    this.#port = options.executor.start(moduleUrl('./wal-thread', import.meta.url), init);
+    this.#port.onMessage((message) => this.#receive(message as WalThreadMessage));
+    this.#port.onClose((error) => options.onBroken(error?.message ?? 'the thread of the log ended'));
+  }
+
+  /** The end of the log: what was put into the ring so far. */
+  get position(): number {
+    return this.#durable + ((this.#memory.loadWord(L.WAL_HEAD) - this.#durable) >>> 0);
+  }
+
+  /** Why the log cannot be written at the moment, if it cannot. */
+  get failure(): string | undefined {
+    return this.#failure;
+  }
+
+  get syncs(): number {
+    return this.#memory.word(L.WAL_SYNCS);
+  }
+
+  /** The number of the segment that is written now. */
+  get segment(): number {
+    return this.#memory.loadWord(L.WAL_SEGMENT);
+  }
+
+  /** Bytes that are not durable yet. */
+  get pendingBytes(): number {
+    return this.position - this.#durable;
+  }
+
+  /** Sends what is in the ring on its way to disk. */
+  wake(): void {
+    this.#memory.notify(L.WAL_HEAD);
+  }
+
+  /**
+   * Resolves when the log is durable up to `position`. Rejects with StorageError 'unavailable' when writing fails; the
+   * bytes stay queued and may still become durable.
+   */
+  whenDurable(position: number): Promise<void> {
+    if (position <= this.#durable) return Promise.resolve();
+    if (this.#failure !== undefined) return Promise.reject(unavailable(this.#failure));
+    this.wake();
+    return new Promise((resolve, reject) => this.#waiters.push({ position, resolve, reject }));
+  }
+
+  /** Writes what is queued, as far as the disk lets it, and ends the thread. */
+  async close(): Promise<void> {
+    const stopped = new Promise<void>((resolve) => {
+      this.#stopped = resolve;
+    });
+    this.#memory.storeWord(L.WAL_STOP, 1);
+    this.#memory.notify(L.WAL_STOP);
+    this.wake();
+    await stopped;
+    this.#port.close();
+  }
+
+  #receive(message: WalThreadMessage): void {
+    if ('durable' in message) this.#advance(message.durable);
+    else if ('failing' in message) this.#fail(message.failing);
+    else if ('recovered' in message) this.#recover();
+    else if ('stopped' in message) this.#stopped?.();
+    else this.#options.onBroken(message.failed);
+  }
+
+  #advance(tail: number): void {
+    this.#durable += (tail - this.#durable) >>> 0;
+    let done = 0;
+    // Waiters came in the order of their positions.
+    while (done < this.#waiters.length && (this.#waiters[done] as Waiter).position <= this.#durable) done++;
+    for (const { resolve } of this.#waiters.splice(0, done)) resolve();
+  }
+
+  #fail(message: string): void {
+    const isNew = this.#failure === undefined;
+    this.#failure = message;
+    for (const { reject } of this.#waiters.splice(0)) reject(unavailable(message));
+    if (isNew) this.#options.onFailing(message);
+  }
+
+  #recover(): void {
+    this.#failure = undefined;
+    this.#options.onRecovered();
+  }
+}
+
+function unavailable(message: string): StorageError {
+  return new StorageError('unavailable', `the WAL cannot be written: ${message}`);
+}
