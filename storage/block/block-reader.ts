@@ -21,6 +21,13 @@ const CHUNKS_PER_SERIES: number = 2 ** 20;
 /** One read of the index is at most this long: Node reads no more than 2 GiB at once. */
 const INDEX_READ_BYTES: number = 256 * 1024 * 1024;
 
+/** A chunk to read and its place among the chunks of its series. */
+interface WantedChunk {
+  readonly meta: ChunkMeta;
+  readonly target: Chunk[];
+  readonly at: number;
+}
+
 export class BlockReader implements SeriesSource {
   readonly meta: BlockMeta;
   readonly externalLabels: Labels;
@@ -86,18 +93,24 @@ export class BlockReader implements SeriesSource {
     return selected;
   }
 
+  /** Chunks that were read together are views of one buffer: a copy of each would cost as much as all the rest. */
   async readChunks(series: readonly SourceSeries[], range: TimeRange): Promise<Chunk[][]> {
-    const wanted = series.map(({ chunkRefs }) => this.#chunkMetas(chunkRefs).filter((chunk) => overlaps(chunk, range)));
-    const refs = Float64Array.from(new Set(wanted.flat().map(({ ref }) => ref))).sort();
-    const chunks = new Map<number, { encoding: number; bytes: Uint8Array }>();
+    const wanted: WantedChunk[] = [];
+    const chunks = series.map(({ chunkRefs }) => {
+      const metas = this.#chunkMetas(chunkRefs).filter((meta) => overlaps(meta, range));
+      const target = new Array<Chunk>(metas.length);
+      metas.forEach((meta, at) => void wanted.push({ meta, target, at }));
+      return target;
+    });
+    // In the order of the file, which that of a selection is already.
+    wanted.sort((a, b) => a.meta.ref - b.meta.ref);
+    const refs = Float64Array.from(wanted, ({ meta }) => meta.ref);
     const guessBytes = this.meta.thanos?.index_stats?.chunk_max_size;
-    await readChunkRanges(this.#files, this.meta.ulid, refs, guessBytes, (ref, chunk) => void chunks.set(ref, chunk));
-    return wanted.map((metas) =>
-      metas.map(({ minTimeMs, maxTimeMs, ref }) => {
-        const { encoding, bytes } = chunks.get(ref) as { encoding: number; bytes: Uint8Array };
-        return { minTimeMs, maxTimeMs, encoding, bytes };
-      }),
-    );
+    await readChunkRanges(this.#files, this.meta.ulid, refs, guessBytes, (i, encoding, bytes) => {
+      const { meta, target, at } = wanted[i] as WantedChunk;
+      target[at] = { minTimeMs: meta.minTimeMs, maxTimeMs: meta.maxTimeMs, encoding, bytes };
+    });
+    return chunks;
   }
 
   #overlaps(range: TimeRange): boolean {

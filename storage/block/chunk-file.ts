@@ -159,7 +159,7 @@ export function chunkExtent(bytes: Uint8Array, at: number, file: string, offset:
   return reader.offset - at + 1 + length + 4;
 }
 
-/** The encoding and a copy of the bytes of the chunk at `bytes[at]`. Throws CorruptionError. */
+/** The encoding and the bytes, a view, of the chunk at `bytes[at]`. Throws CorruptionError. */
 export function decodeChunk(
   bytes: Uint8Array,
   at: number,
@@ -175,5 +175,5 @@ export function decodeChunk(
     const [is, was] = [actual, expected].map((checksum) => checksum.toString(16).padStart(8, '0'));
     throw new CorruptionError(file, offset, `a chunk has checksum ${is}, but ${was} is stored`);
   }
-  return { encoding: payload[0] as number, bytes: new Uint8Array(payload.subarray(1)) };
+  return { encoding: payload[0] as number, bytes: payload.subarray(1) };
 }

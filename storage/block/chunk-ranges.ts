@@ -7,7 +7,6 @@
  * A chunk's size is known only when its first bytes are there. It ends at the latest where the next wanted one begins;
  * the last of a range is guessed, and read again if it is longer.
  */
-import { CorruptionError } from '../lib/errors.ts';
 import type { BlockFiles } from './block-files.ts';
 import { chunkExtent, chunkPlace, decodeChunk } from './chunk-file.ts';
 import { segmentPath } from './layout.ts';
@@ -28,15 +27,16 @@ interface ChunkRange {
   readonly segment: number;
   readonly start: number;
   end: number;
-  /** Ascending; a place may repeat. */
-  readonly refs: number[];
+  /** The chunks refs[from] to refs[to - 1]. */
+  readonly from: number;
+  to: number;
 }
 
-/** Takes one chunk. Its bytes are the receiver's. */
-export type TakeChunk = (ref: number, chunk: { encoding: number; bytes: Uint8Array }) => void;
+/** Takes the chunk of refs[index]. Its bytes are the receiver's. */
+export type TakeChunk = (index: number, encoding: number, bytes: Uint8Array) => void;
 
 /**
- * Reads the chunks with these refs (ascending, each once) and hands each to `take`. `guessBytes`: what a chunk of this
+ * Reads the chunks with these refs, which ascend and may repeat, and hands each to `take`, in any order. `guessBytes`: what a chunk of this
  * block takes at most, if known. `blockName` is the block's name in errors. Throws CorruptionError and what `files` throws.
  */
 export async function readChunkRanges(
@@ -49,7 +49,9 @@ export async function readChunkRanges(
   const guess = Math.max(MIN_GUESS_BYTES, Math.min(guessBytes ?? MAX_GUESS_BYTES, MAX_GUESS_BYTES));
   const ranges = planRanges(refs, guess);
   for (let i = 0; i < ranges.length; i += READS_AT_ONCE) {
-    await Promise.all(ranges.slice(i, i + READS_AT_ONCE).map((range) => readRange(files, blockName, range, take)));
+    await Promise.all(
+      ranges.slice(i, i + READS_AT_ONCE).map((range) => readRange(files, blockName, refs, range, take)),
+    );
   }
 }
 
@@ -57,42 +59,45 @@ function planRanges(refs: Float64Array, guessBytes: number): ChunkRange[] {
   const ranges: ChunkRange[] = [];
   let last: ChunkRange | undefined;
   for (let i = 0; i < refs.length; i++) {
-    const ref = refs[i] as number;
-    const { segment, offset } = chunkPlace(ref);
+    const { segment, offset } = chunkPlace(refs[i] as number);
     const next = i + 1 < refs.length ? chunkPlace(refs[i + 1] as number) : undefined;
     const guessed = offset + guessBytes;
-    const end = next?.segment === segment ? Math.min(next.offset, guessed) : guessed;
+    const end = next?.segment === segment && next.offset > offset ? Math.min(next.offset, guessed) : guessed;
     if (
       last?.segment === segment &&
       offset - last.end <= MAX_GAP_BYTES &&
       Math.max(end, last.end) - last.start <= MAX_RANGE_BYTES
     ) {
       last.end = Math.max(end, last.end);
-      last.refs.push(ref);
+      last.to = i + 1;
     } else {
-      last = { segment, start: offset, end, refs: [ref] };
+      last = { segment, start: offset, end, from: i, to: i + 1 };
       ranges.push(last);
     }
   }
   return ranges;
 }
 
-async function readRange(files: BlockFiles, blockName: string, range: ChunkRange, take: TakeChunk): Promise<void> {
+async function readRange(
+  files: BlockFiles,
+  blockName: string,
+  refs: Float64Array,
+  range: ChunkRange,
+  take: TakeChunk,
+): Promise<void> {
   const path = segmentPath(range.segment);
   const file = `${blockName}/${path}`;
   const bytes = await files.read(path, range.start, range.end - range.start);
-  for (const ref of range.refs) {
-    const { offset } = chunkPlace(ref);
-    const at = offset - range.start;
-    // The length needs 5 bytes at most; a guess is longer, and what cuts it short is the end of the file.
+  for (let i = range.from; i < range.to; i++) {
+    const { offset } = chunkPlace(refs[i] as number);
+    let at = offset - range.start;
+    let source = bytes;
     const extent = chunkExtent(bytes, at, file, offset);
-    if (at + extent <= bytes.length) {
-      take(ref, decodeChunk(bytes, at, file, offset));
-    } else {
-      const whole = await files.read(path, offset, extent);
-      if (whole.length < extent)
-        throw new CorruptionError(file, offset, `the segment ends inside a chunk of ${extent} bytes`);
-      take(ref, decodeChunk(whole, 0, file, offset));
+    if (at + extent > bytes.length) {
+      source = await files.read(path, offset, extent);
+      at = 0;
     }
+    const chunk = decodeChunk(source, at, file, offset);
+    take(i, chunk.encoding, chunk.bytes);
   }
 }
