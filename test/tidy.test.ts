@@ -17,6 +17,7 @@ type Rule = (file: SourceFile) => string[];
 
 /** An import points to a lower rank or stays in its folder. A file at the top of storage/ or src/ is a folder of its own. */
 const RANKS: Readonly<Record<string, number>> = {
+  'package.json': 0,
   'storage/lib': 0,
   'storage/io': 1,
   'storage/model': 1,
@@ -27,10 +28,10 @@ const RANKS: Readonly<Record<string, number>> = {
   'storage/block': 4,
   'storage/head': 5,
   'storage/bucket': 5,
-  'storage/select': 6,
-  'storage/database.ts': 7,
-  'storage/reader.ts': 7,
-  'storage/index.ts': 8,
+  'storage/compact': 6,
+  'storage/select': 7,
+  'storage/database.ts': 8,
+  'storage/index.ts': 9,
   'src/telemetry': 10,
   'src/tenants': 11,
   'src/config': 12,

@@ -18,7 +18,7 @@ import { createLog, type Log } from '../telemetry/log.ts';
 import { Metrics } from '../telemetry/metrics.ts';
 import { VERSION } from '../telemetry/version.ts';
 import { banner, firstWriteText } from './banner.ts';
-import { openDataDirectory } from './data-directory.ts';
+import { openStoragePath } from './storage-path.ts';
 import { EXIT } from './exit-codes.ts';
 import { StopRequest } from './stop-request.ts';
 
@@ -28,7 +28,7 @@ import { StopRequest } from './stop-request.ts';
  */
 export async function serve(settings: ServeSettings): Promise<number> {
   const startedMs = systemClock.monotonicMs();
-  const dataDirectory = openDataDirectory(settings.storagePath);
+  const dataDirectory = openStoragePath(settings.storagePath);
   const log = standardErrorLog(settings);
   const stop = new StopRequest(log);
   stop.listenToSignals();

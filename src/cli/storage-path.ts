@@ -15,7 +15,7 @@ const REASONS: Readonly<Record<string, string>> = {
  * Makes the data directory if it is not there and returns its absolute path. Throws FlagError, naming the path, for one
  * that cannot be used: the fault of the command line, not of the running server.
  */
-export function openDataDirectory(path: string): string {
+export function openStoragePath(path: string): string {
   try {
     mkdirSync(path, { recursive: true });
     if (!statSync(path).isDirectory()) throw new FlagError(unusable(path, REASONS.EEXIST as string));
