@@ -1,0 +1,124 @@
+/** Remote-write bodies as a Prometheus sends them: `per` series with one sample each, of many targets alike. */
+import { compressSync } from 'snappy';
+import { randomNumbers } from './random-numbers.ts';
+import type { Movement, TemplateSeries } from './templates.ts';
+
+/** Bytes that a sample and its lengths need at most beside the labels. */
+const SAMPLE_BYTES = 40;
+
+/** Many series whose values move as an exporter's do. The same for the same template, count and seed. */
+export class Source {
+  readonly count: number;
+  readonly #random: () => number;
+  /** Encoded label fields of a TimeSeries message. */
+  readonly #labels: Buffer[] = [];
+  readonly #movements: Movement[] = [];
+  readonly #values: Float64Array;
+  /** How far a value moves at most in one step. */
+  readonly #strides: Float64Array;
+  /** Series numbers in the order of sending. */
+  readonly #order: Uint32Array;
+
+  constructor(template: readonly TemplateSeries[], count: number, seed: number) {
+    this.count = count;
+    this.#random = randomNumbers(seed);
+    this.#values = new Float64Array(count);
+    this.#strides = new Float64Array(count);
+    this.#order = Uint32Array.from({ length: count }, (_, i) => i);
+    for (let i = 0; i < count; i++) {
+      const { labels, movement, start } = template[i % template.length] as TemplateSeries;
+      const target = String(Math.floor(i / template.length)).padStart(5, '0');
+      this.#labels.push(encodeLabels(labels, target));
+      this.#movements.push(movement);
+      this.#values[i] = start;
+      this.#strides[i] = Math.max(1, Math.abs(start) * 0.0005);
+    }
+  }
+
+  /** The next scrape: moves every value. */
+  step(): void {
+    const values = this.#values;
+    const random = this.#random;
+    for (let i = 0; i < this.count; i++) {
+      const stride = this.#strides[i] as number;
+      const value = values[i] as number;
+      const movement = this.#movements[i];
+      if (movement === 'counter' && random() < 0.7) values[i] = value + Math.floor(random() * stride * 2);
+      else if (movement === 'seconds') values[i] = Math.round((value + random() * 15) * 100) / 100;
+      else if (movement === 'gauge' && random() < 0.6) {
+        values[i] = Math.max(0, value + Math.round((random() - 0.5) * stride * 4));
+      }
+    }
+  }
+
+  /** Puts the series into another order, as if the scrapes came in another one. */
+  shuffle(): void {
+    const order = this.#order;
+    for (let i = order.length - 1; i > 0; i--) {
+      const j = Math.floor(this.#random() * (i + 1));
+      const swapped = order[i] as number;
+      order[i] = order[j] as number;
+      order[j] = swapped;
+    }
+  }
+
+  /** The snappy-compressed WriteRequest with one sample for each series from..to (in the order of sending). */
+  body(from: number, to: number, timestampMs: number): Buffer {
+    const order = this.#order.subarray(from, to);
+    let size = 0;
+    for (const series of order) size += (this.#labels[series] as Buffer).length + SAMPLE_BYTES;
+    const body = Buffer.allocUnsafe(size);
+    let offset = 0;
+    for (const series of order) offset = this.#encodeSeries(body, offset, series, timestampMs);
+    return compressSync(body.subarray(0, offset));
+  }
+
+  #encodeSeries(body: Buffer, start: number, series: number, timestampMs: number): number {
+    const labels = this.#labels[series] as Buffer;
+    const sampleLength = 1 + 8 + 1 + varintLength(timestampMs); // tag, value, tag, timestamp
+    let offset = start;
+    body[offset++] = 0x0a; // WriteRequest.timeseries
+    offset = putVarint(body, offset, labels.length + 2 + sampleLength);
+    labels.copy(body, offset);
+    offset += labels.length;
+    body[offset++] = 0x12; // TimeSeries.samples
+    body[offset++] = sampleLength;
+    body[offset++] = 0x09; // Sample.value
+    offset = body.writeDoubleLE(this.#values[series] as number, offset);
+    body[offset++] = 0x10; // Sample.timestamp
+    return putVarint(body, offset, timestampMs);
+  }
+}
+
+function encodeLabels(labels: Readonly<Record<string, string>>, target: string): Buffer {
+  const parts: Buffer[] = [];
+  for (const name of Object.keys(labels).sort()) {
+    const pair = Buffer.concat([
+      delimited(0x0a, Buffer.from(name)), // Label.name
+      delimited(0x12, Buffer.from((labels[name] as string).replaceAll('%i', target))), // Label.value
+    ]);
+    parts.push(delimited(0x0a, pair)); // TimeSeries.labels
+  }
+  return Buffer.concat(parts);
+}
+
+/** A length-delimited protobuf field. */
+function delimited(tag: number, bytes: Buffer): Buffer {
+  const head = Buffer.alloc(6);
+  head[0] = tag;
+  return Buffer.concat([head.subarray(0, putVarint(head, 1, bytes.length)), bytes]);
+}
+
+function varintLength(value: number): number {
+  let length = 1;
+  for (let rest = value; rest >= 128; rest = Math.floor(rest / 128)) length++;
+  return length;
+}
+
+function putVarint(target: Buffer, start: number, value: number): number {
+  let offset = start;
+  let rest = value;
+  for (; rest >= 128; rest = Math.floor(rest / 128)) target[offset++] = (rest % 128) | 128;
+  target[offset++] = rest;
+  return offset;
+}

@@ -1,0 +1,73 @@
+/** The ingest benchmark at a tiny size: it runs, it measures what it says, and it refuses what it must. */
+import { expect, test } from 'vitest';
+import {
+  formatIngestReport,
+  type IngestOptions,
+  type IngestReport,
+  parseIngestOptions,
+  runIngest,
+} from '../../bench/ingest.ts';
+import { Source } from '../../bench/load/source.ts';
+import { TEMPLATES } from '../../bench/load/templates.ts';
+import { peers } from '../support/peers.ts';
+import { writeRequest } from '../support/remote-write.ts';
+
+function tiny(only: string): IngestOptions {
+  return parseIngestOptions(['--series=300', '--steps=4', '--per=100', '--conns=2', '--shuffle', '--only', only]);
+}
+
+async function expectFigures(options: IngestOptions): Promise<IngestReport> {
+  const report = await runIngest(options, () => undefined);
+  expect(report.results.map(({ name }) => name)).toEqual(options.only);
+  for (const result of report.results) {
+    expect(result).toMatchObject({ errors: 0, firstError: '' });
+    for (const figure of ['samplesPerSecond', 'latencyP50Ms', 'residentBytes', 'diskBytes', 'bodyBytes'] as const) {
+      expect(result[figure], figure).toBeGreaterThan(0);
+    }
+    // Hundredths of a second: so little work may be none of them.
+    expect(result.cpuMicrosecondsPerSample).toBeGreaterThanOrEqual(0);
+  }
+  const table = formatIngestReport(report, options);
+  for (const name of options.only) expect(table).toContain(name);
+  expect(table).toContain('CPU µs a sample');
+  return report;
+}
+
+test('the ingest benchmark measures Varve and counts its syncs', async () => {
+  const { results } = await expectFigures(tiny('varve'));
+  expect(results[0]?.syncs).toBeGreaterThan(0);
+  expect(results[0]?.cuts).toBeGreaterThanOrEqual(0);
+});
+
+test.skipIf(!peers.prometheus || !peers.victoriaMetrics)('the ingest benchmark measures the peers', async () => {
+  await expectFigures(tiny('prometheus,victoria-metrics'));
+});
+
+test('a memory file system is refused, and so are servers and numbers that there are not', async () => {
+  const quiet = (): void => undefined;
+  await expect(runIngest({ ...tiny('varve'), directory: '/dev/shm' }, quiet)).rejects.toThrow('tmpfs');
+  await expect(runIngest(tiny('graphite'), quiet)).rejects.toThrow('no server graphite');
+  expect(() => parseIngestOptions(['--steps=1'])).toThrow('steps');
+  expect(() => parseIngestOptions(['--serie=1'])).toThrow('--serie');
+});
+
+test.each(Object.keys(TEMPLATES))('the series of the %s template differ from each other', (name) => {
+  const template = TEMPLATES[name]?.() ?? [];
+  expect(template.length).toBeGreaterThan(400);
+  expect(new Set(template.map(({ labels }) => JSON.stringify(Object.entries(labels).sort()))).size).toBe(
+    template.length,
+  );
+});
+
+test('a body is what protobufjs makes of the same series', () => {
+  const source = new Source([{ labels: { job: 'a', __name__: 'up' }, movement: 'constant', start: 1.5 }], 2, 1);
+  const samples = [[1_700_000_000_000, 1.5]] as const;
+  const series = {
+    labels: [
+      ['__name__', 'up'],
+      ['job', 'a'],
+    ] as const,
+    samples,
+  };
+  expect(source.body(0, 2, samples[0][0])).toEqual(writeRequest([series, series]));
+});
