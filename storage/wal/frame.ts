@@ -41,8 +41,8 @@ export function encodeFrame({ generation, sequence, payload }: Frame): Uint8Arra
   header.setUint32(8, generation, true);
   header.setUint32(12, sequence >>> 0, true);
   header.setUint32(16, Math.floor(sequence / TWO_32), true);
-  header.setUint32(20, crc32c(payload, crc32c(bytes.subarray(0, CHECKED_BYTES))), true);
   bytes.set(payload, FRAME_HEADER_BYTES);
+  header.setUint32(20, crc32c(bytes.subarray(FRAME_HEADER_BYTES), crc32c(bytes.subarray(0, CHECKED_BYTES))), true);
   return bytes;
 }
 

@@ -27,7 +27,7 @@ export interface RecoveredFrame extends PlacedFrame {
 }
 
 /** Bytes of a file of the log in which no frame could be found. */
-export interface WalDamage {
+interface WalDamage {
   /** The file's name within the log's directory. */
   readonly file: string;
   readonly segment: number;

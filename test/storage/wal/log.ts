@@ -4,7 +4,7 @@ import { type CommitOutcome, type WalAddresses, WalCommitter } from '../../../st
 import { encodeFrame, frameBytes } from '../../../storage/wal/frame.ts';
 import { type RecoveryReport, recoverWal } from '../../../storage/wal/recovery.ts';
 
-export function ringAddresses(ringBytes: number): WalAddresses {
+function ringAddresses(ringBytes: number): WalAddresses {
   return { head: 64, tail: 128, state: 132, stop: 136, syncs: 140, segment: 144, ring: 256, ringBytes };
 }
 

@@ -1,6 +1,10 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { moduleUrl, type Port, workerExecutor } from '../../../storage/io/executor.ts';
 import { nodeFileSystem } from '../../../storage/io/node-file-system.ts';
@@ -99,6 +103,30 @@ test('a bug ends the thread with its text', async () => {
   const { failed } = (await thread.until((message) => 'failed' in message)) as { failed: string };
   expect(failed).toContain('no frame in the ring');
   thread.close();
+});
+
+test('a writer that is killed again and again loses nothing it was told is durable, and doubles nothing', async () => {
+  let acknowledged = 0;
+  for (let round = 0; round < 8; round++) {
+    const writer = spawn(process.execPath, [
+      fileURLToPath(new URL('./killed-writer.ts', import.meta.url)),
+      dataDirectory,
+    ]);
+    writer.stderr.pipe(process.stderr);
+    const exit = once(writer, 'exit');
+    let lines = 0;
+    for await (const line of createInterface(writer.stdout)) {
+      acknowledged = Number(line);
+      if (++lines > 3 + round * 5) writer.kill('SIGKILL');
+    }
+    await exit;
+    const { sequences, payloads, report } = recover(nodeFileSystem, dataDirectory);
+    expect(sequences.length).toBeGreaterThanOrEqual(acknowledged);
+    expect(sequences).toEqual(range(1, sequences.length));
+    for (const sequence of sequences) expect(payloads.get(sequence)).toEqual(payloadOf(sequence, 900));
+    expect(report).toMatchObject({ damages: [], gaps: [], nextGeneration: round + 2 });
+  }
+  expect(acknowledged).toBeGreaterThan(100);
 });
 
 test('spare segments lie ready on disk', async () => {
