@@ -22,7 +22,7 @@ const SEGMENT_REFS = 0x1_0000_0000;
 const MAX_FRAME_BYTES: number = 5 + 1 + 4;
 
 /** Segments end before this size, as in Prometheus; a ref could address 4 GiB. */
-export const MAX_SEGMENT_BYTES: number = 512 * 1024 * 1024;
+const MAX_SEGMENT_BYTES: number = 512 * 1024 * 1024;
 
 /** No encoding comes near: 65535 samples of XOR are 1.2 MB. A greater length is damage, not a reason to read it all. */
 const MAX_CHUNK_BYTES: number = 64 * 1024 * 1024;
@@ -30,7 +30,7 @@ const MAX_CHUNK_BYTES: number = 64 * 1024 * 1024;
 const FLUSH_BYTES: number = 1 << 20;
 
 /** Encoding bytes of Prometheus 3. 0xff is the chunk of aggregates in the downsampled blocks of Thanos. */
-export const ENCODINGS = {
+const ENCODINGS = {
   xor: 1,
   histogram: 2,
   floatHistogram: 3,

@@ -12,7 +12,7 @@ export const META_VERSION = 1;
 const THANOS_VERSION = 1;
 
 /** Zeros are left out in the file. */
-export interface BlockStats {
+interface BlockStats {
   readonly numSamples?: number;
   readonly numFloatSamples?: number;
   readonly numHistogramSamples?: number;
@@ -21,7 +21,7 @@ export interface BlockStats {
   readonly numTombstones?: number;
 }
 
-export interface BlockParent {
+interface BlockParent {
   readonly ulid: string;
   readonly minTime: number;
   readonly maxTime: number;
@@ -39,7 +39,7 @@ export interface BlockCompaction {
 }
 
 /** A file of the block; meta.json itself is listed without its size. */
-export interface BlockFile {
+interface BlockFile {
   readonly rel_path: string;
   readonly size_bytes?: number;
 }
@@ -82,7 +82,7 @@ export interface BlockCoverage {
   readonly position: number;
 }
 
-export const COVERAGE_FORMAT = 1;
+const COVERAGE_FORMAT = 1;
 
 /** Labels of the Thanos section that name an owner or a shard, in Thanos, Cortex and Mimir; they belong to no series. */
 const OWNER_LABELS = ['tenant_id', '__org_id__', '__compactor_shard_id__', '__out_of_order__'];

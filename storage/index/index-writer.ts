@@ -4,6 +4,7 @@
  */
 import { ByteWriter } from '../lib/bytes.ts';
 import { crc32c } from '../lib/crc32c.ts';
+import { compareUtf8 } from '../model/labels.ts';
 import {
   ALL_POSTINGS,
   type ChunkMeta,
@@ -56,8 +57,7 @@ export class IndexWriter {
    * come in label order; chunks in time order without overlap, their refs ascending through the whole file.
    */
   addSeries(labels: ArrayLike<number>, chunks: readonly ChunkMeta[]): number {
-    if (!(compareSymbols(this.#lastLabels, labels) < 0))
-      throw new Error('series must be added in label order, each once');
+    if (compareSymbols(this.#lastLabels, labels) >= 0) throw new Error('series must ascend in label order');
     const entry = this.#entry;
     entry.reset();
     entry.uvarint(labels.length / 2);
@@ -105,7 +105,14 @@ export class IndexWriter {
   #writeSymbols(): void {
     const section = new ByteWriter(65_536);
     section.u32be(this.#symbols.length);
-    for (const symbol of this.#symbols) section.text(symbol);
+    let previous: string | undefined;
+    for (const symbol of this.#symbols) {
+      if (previous !== undefined && compareUtf8(previous, symbol) >= 0) {
+        throw new Error(`symbols must ascend in UTF-8 byte order: ${previous}, then ${symbol}`);
+      }
+      section.text(symbol);
+      previous = symbol;
+    }
     this.#writeSection(section);
   }
 

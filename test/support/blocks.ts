@@ -24,7 +24,7 @@ export function xorChunk(samples: readonly (readonly [timestampMs: number, value
 }
 
 /** Symbols and series of a block, sorted as the writer wants them. */
-export function blockSeries(series: readonly PlainSeries[]): { symbols: string[]; series: BlockSeries[] } {
+function blockSeries(series: readonly PlainSeries[]): { symbols: string[]; series: BlockSeries[] } {
   const symbols = [...new Set(series.flatMap(({ labels }) => labels))].sort(compareUtf8);
   const numbers = new Map(symbols.map((symbol, number) => [symbol, number]));
   return {

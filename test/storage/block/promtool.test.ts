@@ -1,5 +1,4 @@
 /** Our blocks in the hands of the real promtool, and its blocks in ours. */
-import { execFileSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -13,7 +12,7 @@ import { type Chunk, XOR } from '../../../storage/model/series-source.ts';
 import { blockInput, type PlainSeries, TEST_ULID } from '../../support/blocks.ts';
 import { decodeXorChunk } from '../../support/oracle/xor-chunk.ts';
 import { peers } from '../../support/peers.ts';
-import { analyzeBlock, dumpSamples, listBlocks } from '../../support/promtool.ts';
+import { analyzeBlock, dumpSamples, listBlocks, promtool } from '../../support/promtool.ts';
 import { TemporaryDirectory } from '../../support/temporary-directory.ts';
 
 const T0 = 1_700_000_000_000;
@@ -64,7 +63,7 @@ test.skipIf(!peers.promtool)('promtool lists, analyzes and dumps a block of ours
 });
 
 /** Has promtool make blocks of the series; returns the directory with the blocks. */
-function promtoolBlocks(directory: string, series: readonly PlainSeries[]): string {
+async function promtoolBlocks(directory: string, series: readonly PlainSeries[]): Promise<string> {
   const lines = series.flatMap(({ labels, chunks }) =>
     chunks.flat().map(([timestampMs, value]) => {
       const text = sampleLine('', value, timestampMs / 1000).replace('Infinity', '+Inf');
@@ -75,14 +74,14 @@ function promtoolBlocks(directory: string, series: readonly PlainSeries[]): stri
   const source = join(directory, 'source.om');
   writeFileSync(source, `${lines.join('\n')}\n# EOF\n`);
   const output = join(directory, 'blocks');
-  execFileSync('promtool', ['tsdb', 'create-blocks-from', 'openmetrics', source, output], { stdio: 'ignore' });
+  for await (const _ of promtool('tsdb', 'create-blocks-from', 'openmetrics', source, output));
   return output;
 }
 
 test.skipIf(!peers.promtool)('a block of promtool is read with its series and samples', async () => {
   using directory = new TemporaryDirectory('promtool');
   const series = manySeries();
-  const output = promtoolBlocks(directory.path, series);
+  const output = await promtoolBlocks(directory.path, series);
   const expected = new Map(series.map(({ labels, chunks }) => [labels.join('\0'), chunks.flat()]));
 
   const read = new Map<string, [number, number][]>();
@@ -116,7 +115,7 @@ test.skipIf(!peers.promtool)('a block of promtool is read with its series and sa
 
 test.skipIf(!peers.promtool)('a block of promtool is written again byte for byte', async () => {
   using directory = new TemporaryDirectory('rewrite');
-  const output = promtoolBlocks(directory.path, manySeries());
+  const output = await promtoolBlocks(directory.path, manySeries());
   const rewritten = join(directory.path, 'rewritten');
   const ulids = readdirSync(output).filter((name) => name.length === 26);
   expect(ulids.length).toBeGreaterThan(0);

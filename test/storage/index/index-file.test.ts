@@ -258,6 +258,17 @@ test('the writer refuses chunks that overlap or end before they begin', () => {
   expect(add(chunk(0, 10, 8), chunk(11, 20, 9))).not.toThrow();
 });
 
+test('the writer refuses symbols that are not in byte order, each once', () => {
+  for (const symbols of [
+    ['b', 'a'],
+    ['a', 'a'],
+    ['😀', '\uffff'],
+  ]) {
+    expect(() => new IndexWriter(symbols, () => {})).toThrow(/symbols must ascend/);
+  }
+  expect(() => new IndexWriter(['\uffff', '😀'], () => {})).not.toThrow();
+});
+
 test('one array may serve for all series', () => {
   const writer = new IndexWriter(['a', 'b', 'c'], () => {});
   const labels = Uint32Array.of(0, 1);
