@@ -2,18 +2,17 @@
  * A reader thread's view of a database that lies in memory: the whole content travels in the ReaderInit. Its `run` is an
  * activity, so that a ReaderPool can be tested on threads without a database.
  */
-import { crc32c } from '@node-rs/crc32';
-import { uncompressSync } from 'snappy';
 import type { ReadContext } from '../../src/read/read-context.ts';
 import { DEFAULT_READ_LIMITS, type ReadLimits } from '../../src/read/read-job.ts';
 import { serveReads } from '../../src/read/read-server.ts';
 import type { ReaderActivityInit } from '../../src/read/reader-activity.ts';
 import type { ReadableDatabase } from '../../src/read/reader-pool.ts';
 import { type Port, StorageError } from '../../storage/index.ts';
+import { ChunkCodec } from '../../storage/kernel/chunk-codec.ts';
 import type { Labels } from '../../storage/model/labels.ts';
 import type { SeriesSource } from '../../storage/model/series-source.ts';
 import type { TimeRange } from '../../storage/model/time-range.ts';
-import { type MemorySeries, MemorySource, plainCodec } from './memory-source.ts';
+import { type MemorySeries, MemorySource } from './memory-source.ts';
 
 /** What one source holds. */
 export interface MemoryContent {
@@ -23,20 +22,7 @@ export interface MemoryContent {
 
 type Tenants = Readonly<Record<string, readonly MemoryContent[]>>;
 
-/** Snappy as the reference has it, chunks as the plain oracle has them. */
-export const memoryCodec = {
-  ...plainCodec,
-  crc32c: (bytes: Uint8Array): number => crc32c(bytes),
-  snappyDecode(bytes: Uint8Array, limit: number): Uint8Array {
-    try {
-      const decoded = uncompressSync(bytes) as Uint8Array;
-      if (decoded.length <= limit) return decoded;
-    } catch (cause) {
-      throw new StorageError('invalid', 'snappy: corrupt input', { cause });
-    }
-    throw new StorageError('limit', 'snappy: too large');
-  },
-} as unknown as ReadContext['codec'];
+const codec: ChunkCodec = ChunkCodec.load();
 
 export function memorySources(content: readonly MemoryContent[]): SeriesSource[] {
   return content.map(({ series, externalLabels }) => new MemorySource(series, externalLabels));
@@ -49,7 +35,7 @@ export function memoryContext(
 ): ReadContext {
   const sources = memorySources(content);
   return {
-    codec: memoryCodec,
+    codec,
     limits,
     sources: async (ranges) => ranges.map(() => sources),
     turn: async () => undefined,
@@ -89,5 +75,5 @@ export function run(port: Port, { reader, limits }: ReaderActivityInit): void {
     if (tenant === 'deadly') process.exit(1);
     return memorySources(tenants[tenant] ?? []);
   };
-  serveReads(port, { codec: memoryCodec, sources }, limits);
+  serveReads(port, { codec, sources }, limits);
 }

@@ -1,10 +1,9 @@
-/** Series in memory as a SeriesSource, with a plain XOR codec: the oracle for everything that reads head and blocks. */
+/** Series in memory as a SeriesSource, with a plain XOR encoder: the oracle for everything that reads head and blocks. */
 import { compareLabels, compareUtf8, type Labels, labelValue } from '../../storage/model/labels.ts';
 import type { Matcher } from '../../storage/model/matcher.ts';
 import type { SampleBuffer } from '../../storage/model/sample-buffer.ts';
 import { type Chunk, type SeriesSource, type SourceSeries, XOR } from '../../storage/model/series-source.ts';
 import type { TimeRange } from '../../storage/model/time-range.ts';
-import type { XorCodec } from '../../storage/chunk/merge-chunks.ts';
 import { decodeXorChunk } from './oracle/xor-decoder.ts';
 
 /** A sample whose value is given as bits. */
@@ -92,20 +91,6 @@ export function rowsOf(samples: SampleBuffer): BitSample[] {
   const bits = new BigUint64Array(samples.values.buffer, samples.values.byteOffset, samples.length);
   return Array.from(bits, (value, i) => [samples.timestamps[i] as number, value]);
 }
-
-/** Plain and slow, and knows no WebAssembly. */
-export const plainCodec: XorCodec = {
-  decodeXor(bytes, out) {
-    const decoded = decodeXorChunk(bytes);
-    out.reserve(out.length + decoded.timestamps.length);
-    const bits = new BigUint64Array(out.values.buffer);
-    for (let i = 0; i < decoded.timestamps.length; i++) {
-      out.timestamps[out.length] = decoded.timestamps[i] as number;
-      bits[out.length++] = decoded.bits[i] as bigint;
-    }
-  },
-  encodeXor: (samples, from, to) => encodeXor(rowsOf(samples).slice(from, to)),
-};
 
 /** Each changed value is written with all its 64 bits, each later time step with 64: valid, and as simple as it gets. */
 function encodeXor(samples: readonly BitSample[]): Uint8Array {

@@ -246,3 +246,12 @@ test('the definitions in proto/ agree with those of the tests', () => {
   expect(Buffer.from(ours.encode(message).finish())).toEqual(Buffer.from(ReadRequest.encode(message).finish()));
   for (const name of ['WriteRequest', 'ReadResponse', 'ChunkedReadResponse']) root.lookupType(`prometheus.${name}`);
 });
+
+test('the example in docs/formats/remote-read.md', async () => {
+  const example = [{ series: [series(['a', 'b'], [[1000, bitsOf(1)]])] }];
+  const query = { startTimestampMs: 0, endTimestampMs: 5000, matchers: [{ type: 0, name: 'a', value: 'b' }] };
+  const { body } = await answerRemoteRead(request([query], [STREAMED]), memoryContext(example));
+  expect((await bytesOf(body)).toString('hex')).toMatchInlineSnapshot(
+    `"2201a229090a200a060a0161120162121608e80710e8071801220c0001d00f3ff0000000000000"`,
+  );
+});

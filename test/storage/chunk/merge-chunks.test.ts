@@ -1,21 +1,14 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { chunkSampleCount, mergeChunks, mergeSamples } from '../../../storage/chunk/merge-chunks.ts';
+import { ChunkCodec } from '../../../storage/kernel/chunk-codec.ts';
 import { StorageError } from '../../../storage/lib/errors.ts';
 import type { Chunk } from '../../../storage/model/series-source.ts';
 import { type TimeRange, WINDOW_MS, windowOf } from '../../../storage/model/time-range.ts';
-import { chunkSampleCount, mergeChunks, mergeSamples } from '../../../storage/chunk/merge-chunks.ts';
-import {
-  type BitSample,
-  bitsOf,
-  decodeChunk,
-  EVER,
-  plainCodec,
-  rowsOf,
-  xorChunk,
-} from '../../support/memory-source.ts';
+import { type BitSample, bitsOf, decodeChunk, EVER, rowsOf, xorChunk } from '../../support/memory-source.ts';
 
 const STALE = 0x7ff0000000000002n;
-const codec = plainCodec;
+const codec = ChunkCodec.load();
 
 /** `samples('1:5 2:stale')`. */
 function samples(text: string): BitSample[] {
