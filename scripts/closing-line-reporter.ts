@@ -18,10 +18,11 @@ export default class ClosingLineReporter implements Reporter {
     this.#outcome = countTests(modules);
     this.#outcome.failed += unhandledErrors.length;
     // At exit, because other reporters write after this call; the exit code is the run's own, if it failed.
-    process.once('exit', () => this.#close());
+    process.off('exit', this.#close);
+    process.once('exit', this.#close);
   }
 
-  #close(): void {
+  readonly #close = (): void => {
     const { passed, failed, skipped } = this.#outcome;
     const strict = process.env.CI === 'true';
     if (strict && skipped.length > 0) {
@@ -29,7 +30,7 @@ export default class ClosingLineReporter implements Reporter {
       console.log(`With CI=true no test may be skipped:\n${skipped.map((name) => `  ${name}`).join('\n')}`);
     }
     console.log(`${passed} passed, ${failed} failed, ${skipped.length} skipped`);
-  }
+  };
 }
 
 function countTests(modules: readonly TestModule[]): Outcome {
