@@ -88,6 +88,27 @@ test('after kill -9 under load, what was acknowledged is there once and what was
   expect(varve.blocks().length).toBeGreaterThan(0);
 }, 120_000);
 
+test.skipIf(!peers.root)(
+  'after a power cut under load, what was acknowledged is there once',
+  async () => {
+    using disk = new SmallDisk(512 * 2 ** 20);
+    await using varve = await Varve.start({ directory: join(disk.path, 'data') });
+    const load = new Load();
+    for (let round = 1; round <= 3; round++) {
+      const acknowledgedBefore = load.journal.count('acknowledged');
+      const running = load.run(varve, () => false);
+      await until('some hundred answers', () => load.journal.count('acknowledged') > acknowledgedBefore + 200);
+      await disk.cutPower(varve.pid);
+      await varve.kill();
+      await running;
+      disk.powerOn();
+      await varve.restart();
+      expect(load.journal.violations(await readStreamed(varve.url, wholeRange))).toEqual([]);
+    }
+  },
+  120_000,
+);
+
 test('SIGTERM under load: the server answers what it took, exits 0, and has all of it afterwards', async () => {
   await using varve = await Varve.start();
   const load = new Load();

@@ -1,8 +1,26 @@
-/** A small ext4 of its own in a file, for full disks. Needs root and a loop device. */
+/** A small ext4 of its own in a file, for full disks and power cuts. Needs root and a loop device. */
 import { execFileSync } from 'node:child_process';
-import { closeSync, fsyncSync, mkdirSync, openSync, rmSync, truncateSync, writeFileSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { TemporaryDirectory } from './temporary-directory.ts';
+import { until } from './until.ts';
+
+/** EXT4_IOC_SHUTDOWN with "no log flush": what was not synced is lost, and nothing more can be written. */
+const SHUTDOWN = `
+  open(my $directory, "<", $ARGV[0]) or die $!;
+  ioctl($directory, 0x8004587D, my $flags = pack("I", 2)) or die $!;
+`;
 
 /** Mounted from construction to disposal. End the programs that use it first: declare it before them. */
 export class SmallDisk implements Disposable {
@@ -10,17 +28,18 @@ export class SmallDisk implements Disposable {
   readonly path: string;
   readonly #temporary: TemporaryDirectory;
   readonly #filler: string;
+  readonly #image: string;
 
   constructor(sizeBytes: number) {
     this.#temporary = new TemporaryDirectory('disk');
-    const image = join(this.#temporary.path, 'image');
+    this.#image = join(this.#temporary.path, 'image');
     this.path = join(this.#temporary.path, 'mount');
     this.#filler = join(this.path, 'filler');
-    writeFileSync(image, '');
-    truncateSync(image, sizeBytes);
+    writeFileSync(this.#image, '');
+    truncateSync(this.#image, sizeBytes);
     mkdirSync(this.path);
-    execFileSync('mkfs.ext4', ['-q', '-F', '-m', '0', image]);
-    execFileSync('mount', ['-o', 'loop', image, this.path]);
+    execFileSync('mkfs.ext4', ['-q', '-F', '-m', '0', this.#image]);
+    this.#mount();
   }
 
   /** Takes all free space. */
@@ -39,9 +58,29 @@ export class SmallDisk implements Disposable {
     rmSync(this.#filler, { force: true });
   }
 
+  /**
+   * Cuts the power of the disk under a running program, which is left standing still: it has to be killed before
+   * `powerOn`. It is stopped first, because a sync that races the cut may return as if it had worked.
+   */
+  async cutPower(pid: number): Promise<void> {
+    process.kill(pid, 'SIGSTOP');
+    await until('all threads to stop', () => readdirSync(`/proc/${pid}/task`).every((task) => isStopped(pid, task)));
+    execFileSync('perl', ['-e', SHUTDOWN, this.path]);
+  }
+
+  /** Mounts the disk again with what had reached it. */
+  powerOn(): void {
+    execFileSync('umount', [this.path]);
+    this.#mount();
+  }
+
   [Symbol.dispose](): void {
     execFileSync('umount', [this.path]);
     this.#temporary[Symbol.dispose]();
+  }
+
+  #mount(): void {
+    execFileSync('mount', ['-o', 'loop', this.#image, this.path]);
   }
 }
 
@@ -51,4 +90,9 @@ function writeUntilFull(file: number, bytes: Buffer): void {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
   }
+}
+
+function isStopped(pid: number, task: string): boolean {
+  const stat = readFileSync(`/proc/${pid}/task/${task}/stat`, 'utf8');
+  return stat[stat.lastIndexOf(')') + 2] === 'T';
 }
