@@ -14,7 +14,7 @@
 import type { File, FileSystem } from '../io/file-system.ts';
 import { isSystemError } from '../io/system-error.ts';
 import { FRAME_HEADER_BYTES } from '../kernel/layout.ts';
-import { frameBytesAt, isMagicAt, MAX_PAYLOAD_BYTES } from './frame.ts';
+import { frameBytesAt, isMagicAt } from './frame.ts';
 import { encodeFileHeader, FILE_HEADER_BYTES, SPARE_NAME, segmentName, walDirectory } from './segment.ts';
 
 /** Byte addresses in the shared memory of the words and the ring (storage/kernel/layout.ts); words are u32. */
@@ -110,8 +110,32 @@ export class WalCommitter {
       return { failing: error.message };
     }
     const recovered = Atomics.exchange(this.#words, addresses.state >> 2, WalState.ok) === WalState.failing;
-    this.#growSpare();
     return { durable: head >>> 0, recovered };
+  }
+
+  /**
+   * Zero-fills the next segment by one step; to be called when a commit was answered, so that nobody waits for it. If
+   * the disk refuses, there is no spare until the segment after the next.
+   */
+  growSpare(): void {
+    if (this.#isSpareReady || this.#isSpareRefused || !this.#isDirectoryMade) return;
+    const { fileSystem, segmentBytes } = this.#options;
+    try {
+      this.#spare ??= { file: fileSystem.open(`${this.#directory}/${SPARE_NAME}`, 'create'), bytes: 0 };
+      const spare = this.#spare;
+      const step = Math.min(SPARE_STEP_BYTES, segmentBytes - spare.bytes);
+      spare.file.write(new Uint8Array(step), spare.bytes);
+      spare.file.sync();
+      spare.bytes += step;
+      if (spare.bytes < segmentBytes) return;
+      spare.file.close();
+      this.#spare = undefined;
+      this.#isSpareReady = true;
+    } catch (error) {
+      if (!isSystemError(error)) throw error;
+      this.#isSpareRefused = true;
+      this.#dropSpare();
+    }
   }
 
   /** Closes the current segment; what is still in the ring stays there. The committer is of no use afterwards. */
@@ -157,11 +181,9 @@ export class WalCommitter {
     if (end - from <= room) return end;
     let to = from;
     while (to < end) {
-      if (end - to < FRAME_HEADER_BYTES || !isMagicAt(this.#batch, to))
-        throw new Error(`no frame in the ring at ${to}`);
-      const bytes = frameBytesAt(this.#batch, to);
-      if (bytes > MAX_PAYLOAD_BYTES + FRAME_HEADER_BYTES || to + bytes > end)
-        throw new Error(`a frame of ${bytes} bytes`);
+      const hasHeader = end - to >= FRAME_HEADER_BYTES && isMagicAt(this.#batch, to);
+      const bytes = hasHeader ? frameBytesAt(this.#batch, to) : 0;
+      if (!hasHeader || to + bytes > end) throw new Error(`no frame in the ring at ${to - from} of the batch`);
       if (to + bytes - from > room && !(isFresh && to === from)) break;
       to += bytes;
     }
@@ -228,28 +250,6 @@ export class WalCommitter {
     if (segment === undefined) return;
     attempt(() => segment.file.close());
     if (!segment.acknowledged) attempt(() => this.#options.fileSystem.remove(segment.file.path));
-  }
-
-  /** Zero-fills the spare segment by one step, so that no commit waits for the whole of it. A refusal is no failure. */
-  #growSpare(): void {
-    if (this.#isSpareReady || this.#isSpareRefused) return;
-    const { fileSystem, segmentBytes } = this.#options;
-    try {
-      this.#spare ??= { file: fileSystem.open(`${this.#directory}/${SPARE_NAME}`, 'create'), bytes: 0 };
-      const spare = this.#spare;
-      const step = Math.min(SPARE_STEP_BYTES, segmentBytes - spare.bytes);
-      spare.file.write(new Uint8Array(step), spare.bytes);
-      spare.file.sync();
-      spare.bytes += step;
-      if (spare.bytes < segmentBytes) return;
-      spare.file.close();
-      this.#spare = undefined;
-      this.#isSpareReady = true;
-    } catch (error) {
-      if (!isSystemError(error)) throw error;
-      this.#isSpareRefused = true;
-      this.#dropSpare();
-    }
   }
 
   /** Gives up a spare that is not finished. */

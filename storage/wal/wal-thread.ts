@@ -59,6 +59,7 @@ function commitUntilStopped(
     } else {
       post({ durable: outcome.durable });
       if (outcome.recovered) post({ recovered: true });
+      committer.growSpare();
     }
   }
 }

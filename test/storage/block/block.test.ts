@@ -5,15 +5,18 @@ import { type BlockFiles, DirectoryBlockFiles } from '../../../storage/block/blo
 import { BlockReader } from '../../../storage/block/block-reader.ts';
 import { writeBlock } from '../../../storage/block/block-writer.ts';
 import { parseMeta } from '../../../storage/block/meta.ts';
+import type { FileSystem } from '../../../storage/io/file-system.ts';
 import { CorruptionError } from '../../../storage/lib/errors.ts';
 import { compareLabels, compareUtf8, type Labels, labelValue } from '../../../storage/model/labels.ts';
 import { Matcher } from '../../../storage/model/matcher.ts';
 import type { Chunk, SeriesSource } from '../../../storage/model/series-source.ts';
 import type { TimeRange } from '../../../storage/model/time-range.ts';
 import { blockInput, type PlainSeries, TEST_ULID, xorChunk } from '../../support/blocks.ts';
-import { MemoryFileSystem } from '../../support/memory-file-system.ts';
+import { FaultyFileSystem } from '../../support/faulty-file-system.ts';
+import { SimFileSystem, seededChance } from '../../support/sim-file-system.ts';
 
-const DIRECTORY = `bucket/${TEST_ULID}`;
+const BUCKET = '/bucket';
+const DIRECTORY = `${BUCKET}/${TEST_ULID}`;
 const EVER: TimeRange = { minTimeMs: Number.MIN_SAFE_INTEGER, maxTimeMs: Number.MAX_SAFE_INTEGER };
 
 const small: PlainSeries[] = [
@@ -61,15 +64,27 @@ class CountedFiles implements BlockFiles {
   }
 }
 
-function writtenBlock(series: readonly PlainSeries[], segmentBytes?: number): MemoryFileSystem {
-  const fileSystem = new MemoryFileSystem();
+function writtenBlock(series: readonly PlainSeries[], segmentBytes?: number): SimFileSystem {
+  const fileSystem = new SimFileSystem();
   writeBlock(fileSystem, DIRECTORY, blockInput(series, segmentBytes === undefined ? {} : { segmentBytes }));
   return fileSystem;
 }
 
-async function openBlock(fileSystem: MemoryFileSystem, files?: BlockFiles): Promise<BlockReader> {
-  const file = `${DIRECTORY}/meta.json`;
-  const meta = parseMeta(fileSystem.files.get(file) as Uint8Array, file);
+/** The bytes of a file of the block. */
+function bytesOf(fileSystem: FileSystem, name: string): Uint8Array {
+  const file = fileSystem.open(`${DIRECTORY}/${name}`, 'read');
+  const bytes = new Uint8Array(file.size());
+  file.read(bytes, 0);
+  file.close();
+  return bytes;
+}
+
+function overwrite(fileSystem: FileSystem, name: string, bytes: Uint8Array): void {
+  fileSystem.open(`${DIRECTORY}/${name}`, 'create').write(bytes, 0);
+}
+
+async function openBlock(fileSystem: SimFileSystem, files?: BlockFiles): Promise<BlockReader> {
+  const meta = parseMeta(bytesOf(fileSystem, 'meta.json'), 'meta.json');
   return BlockReader.open(files ?? new DirectoryBlockFiles(fileSystem, DIRECTORY), meta, ['cluster', 'eu']);
 }
 
@@ -102,10 +117,9 @@ function expectedRead(
 
 test('meta.json tells what was written, and comes last', () => {
   const fileSystem = writtenBlock(small);
-  const file = `${DIRECTORY}/meta.json`;
-  expect([...fileSystem.files.keys()].at(-1)).toBe(file);
-  const sizes = (path: string): number => fileSystem.files.get(`${DIRECTORY}/${path}`)?.length ?? 0;
-  expect(parseMeta(fileSystem.files.get(file) as Uint8Array, file)).toEqual({
+  expect(fileSystem.paths().at(-1)).toBe(`${DIRECTORY}/meta.json`);
+  const sizes = (name: string): number => bytesOf(fileSystem, name).length;
+  expect(parseMeta(bytesOf(fileSystem, 'meta.json'), 'meta.json')).toEqual({
     ulid: TEST_ULID,
     minTime: 0,
     maxTime: 36,
@@ -130,14 +144,14 @@ test('meta.json tells what was written, and comes last', () => {
 
 test('a segment begins with its magic and version, and a chunk is framed by length, encoding and checksum', () => {
   const fileSystem = writtenBlock([{ labels: ['a', 'b'], chunks: [[[1000, 1]]] }]);
-  const segment = fileSystem.files.get(`${DIRECTORY}/chunks/000001`) as Uint8Array;
+  const segment = bytesOf(fileSystem, 'chunks/000001');
   expect(Buffer.from(segment).toString('hex')).toBe(
     `85bd40dd01000000${'0c'}${'01'}${'0001d00f3ff0000000000000'}${'b1834301'}`,
   );
 });
 
 test('extensions, labels and compaction are those given', () => {
-  const fileSystem = new MemoryFileSystem();
+  const fileSystem = new SimFileSystem();
   const varve = { format: 1, instance: 'i', epoch: 0, tenant: 't', window: 0, generation: 0, position: 9 };
   const compaction = { level: 2, sources: [TEST_ULID, TEST_ULID] };
   const meta = writeBlock(
@@ -190,7 +204,7 @@ test('the reader keeps what it was given and tells its size', async () => {
   const reader = await openBlock(fileSystem);
   expect(reader.externalLabels).toEqual(['cluster', 'eu']);
   expect(reader.meta.ulid).toBe(TEST_ULID);
-  expect(reader.byteSize).toBeGreaterThan(fileSystem.files.get(`${DIRECTORY}/index`)?.length ?? 0);
+  expect(reader.byteSize).toBeGreaterThan(bytesOf(fileSystem, 'index').length);
 });
 
 const value = fc.constantFrom('a', 'b', 'ab', '\uffff', '😀');
@@ -270,7 +284,7 @@ test('chunks go to a new segment when one is full, and no chunk is split', async
   const segments = fileSystem.list(`${DIRECTORY}/chunks`).map(({ name }) => name);
   expect(segments.slice(0, 3)).toEqual(['000001', '000002', '000003']);
   for (const name of segments) {
-    expect(fileSystem.files.get(`${DIRECTORY}/chunks/${name}`)?.length).toBeLessThanOrEqual(100);
+    expect(bytesOf(fileSystem, `chunks/${name}`).length).toBeLessThanOrEqual(100);
   }
   const reader = await openBlock(fileSystem);
   expect(reader.meta.thanos?.segment_files).toEqual(segments);
@@ -284,7 +298,7 @@ function foreignChunk(minTimeMs: number, size: number): Chunk {
 
 test('close chunks are read together, distant ones and those of 8 MiB apart', async () => {
   const sizes = [100, 100, 40_000, 100, 90_000, 100, 5_000_000, 5_000_000, 100];
-  const fileSystem = new MemoryFileSystem();
+  const fileSystem = new SimFileSystem();
   writeBlock(fileSystem, DIRECTORY, {
     ...blockInput(small),
     symbols: ['n', ...sizes.map((_, i) => `v${i}`)],
@@ -299,7 +313,12 @@ test('close chunks are read together, distant ones and those of 8 MiB apart', as
       which.map((i) => selected[i] as (typeof selected)[number]),
       EVER,
     );
-    expect(chunks).toEqual(which.map((i) => [foreignChunk(i, sizes[i] as number)]));
+    which.forEach((i, k) => {
+      const [chunk] = chunks[k] as [Chunk];
+      const expected = foreignChunk(i, sizes[i] as number);
+      expect([chunk.minTimeMs, chunk.encoding]).toEqual([expected.minTimeMs, expected.encoding]);
+      expect(Buffer.compare(chunk.bytes, expected.bytes)).toBe(0);
+    });
     return files.reads.map(({ length }) => length);
   };
   expect(await readSizes(0, 1)).toHaveLength(1); // Neighbours.
@@ -312,7 +331,7 @@ test('close chunks are read together, distant ones and those of 8 MiB apart', as
 });
 
 test('chunks of other encodings are handed on with their byte', async () => {
-  const fileSystem = new MemoryFileSystem();
+  const fileSystem = new SimFileSystem();
   const chunks = [
     { minTimeMs: 0, maxTimeMs: 1, encoding: 2, bytes: Uint8Array.of(0, 3, 0) },
     { minTimeMs: 2, maxTimeMs: 3, encoding: 0xff, bytes: new Uint8Array(0) },
@@ -330,7 +349,7 @@ test("bytes of chunks are the caller's: writing into them changes no later answe
 });
 
 test('a chunk outside the block, or series out of order, are refused and leave no meta.json', () => {
-  const fileSystem = new MemoryFileSystem();
+  const fileSystem = new SimFileSystem();
   const outside = blockInput(small, { maxTimeMs: 35 });
   expect(() => writeBlock(fileSystem, DIRECTORY, outside)).toThrow(/outside its block/);
   const input = blockInput(small);
@@ -358,13 +377,12 @@ test('a flipped byte in index or chunks gives the same answers or a CorruptionEr
   let detected = 0;
   let tried = 0;
   for (const name of ['index', 'chunks/000001']) {
-    const path = `${DIRECTORY}/${name}`;
-    const bytes = fileSystem.files.get(path) as Uint8Array;
+    const bytes = bytesOf(fileSystem, name);
     for (let i = 0; i < bytes.length; i++) {
       for (const mask of [0x01, 0x80, 0xff]) {
         const damaged = bytes.slice();
         damaged[i] = (damaged[i] as number) ^ mask;
-        fileSystem.files.set(path, damaged);
+        overwrite(fileSystem, name, damaged);
         tried++;
         try {
           expect(await answers()).toEqual(expected);
@@ -375,7 +393,7 @@ test('a flipped byte in index or chunks gives the same answers or a CorruptionEr
         }
       }
     }
-    fileSystem.files.set(path, bytes);
+    overwrite(fileSystem, name, bytes);
   }
   // Padding and the header of a segment are not under a checksum.
   expect(detected / tried).toBeGreaterThan(0.85);
@@ -383,12 +401,71 @@ test('a flipped byte in index or chunks gives the same answers or a CorruptionEr
 
 test('a segment cut short anywhere is corrupt', async () => {
   const fileSystem = writtenBlock(small);
-  const path = `${DIRECTORY}/chunks/000001`;
-  const bytes = fileSystem.files.get(path) as Uint8Array;
+  const bytes = bytesOf(fileSystem, 'chunks/000001');
   const reader = await openBlock(fileSystem);
   for (let length = 0; length < bytes.length; length++) {
-    fileSystem.files.set(path, bytes.slice(0, length));
+    overwrite(fileSystem, 'chunks/000001', bytes.slice(0, length));
     await expect(read(reader, [], EVER)).rejects.toThrow(CorruptionError);
+  }
+});
+
+test('wherever writing fails and the power with it, a whole meta.json means a whole block', async () => {
+  const expected = expectedRead(small, [], EVER);
+  let failures = 0;
+  let whole = 0;
+  for (let seed = 0; seed < 200; seed++) {
+    const disk = new SimFileSystem();
+    disk.makeDirectory(BUCKET);
+    disk.syncDirectory('/');
+    const faults = new FaultyFileSystem(disk, { at: 1 + (seed % 20), sticky: true, code: 'EIO', written: 0.5 });
+    let isWritten = false;
+    try {
+      writeBlock(faults, DIRECTORY, blockInput(small));
+      disk.syncDirectory(BUCKET);
+      isWritten = true;
+    } catch (error) {
+      expect(error).toMatchObject({ code: 'EIO' });
+      failures++;
+    }
+    disk.crash(seededChance(seed));
+    const isThere = disk.exists(`${DIRECTORY}/meta.json`) && isJson(bytesOf(disk, 'meta.json'));
+    if (isWritten) expect(isThere).toBe(true);
+    if (isThere) {
+      expect(await read(await openBlock(disk), [], EVER)).toEqual(expected);
+      whole++;
+    }
+  }
+  expect([failures > 50, whole > 20]).toEqual([true, true]);
+});
+
+function isJson(bytes: Uint8Array): boolean {
+  try {
+    JSON.parse(new TextDecoder().decode(bytes));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+test('a failed write leaves no file open', () => {
+  for (let at = 1; at < 15; at++) {
+    const disk = new SimFileSystem();
+    let open = 0;
+    const faults = new FaultyFileSystem(disk, { at, sticky: true, code: 'ENOSPC' });
+    const original = faults.open.bind(faults);
+    faults.open = (path, mode) => {
+      const file = original(path, mode);
+      open++;
+      const close = file.close.bind(file);
+      return Object.assign(file, {
+        close: () => {
+          open--;
+          close();
+        },
+      });
+    };
+    expect(() => writeBlock(faults, DIRECTORY, blockInput(small))).toThrow('ENOSPC');
+    expect(open).toBe(0);
   }
 });
 
@@ -407,7 +484,8 @@ test('files are opened once and closed together', async () => {
   const reader = await openBlock(fileSystem, files);
   await read(reader, [], EVER);
   await read(reader, [], EVER);
-  expect([open, opened]).toEqual([2, 2]);
+  // Index and segment; meta.json was closed again.
+  expect([open, opened]).toEqual([2, 3]);
   files.close();
   expect(open).toBe(0);
 });

@@ -87,11 +87,14 @@ test('the next segment is made ahead of zeros, and used', () => {
   const ring = new Ring(8192);
   const committer = committerOf(ring, fileSystem, { segmentBytes: 1000 });
   ring.append(payloadOf(1));
+  committer.growSpare();
   committer.commit();
+  committer.growSpare();
   expect(readAll(fileSystem, '/data/wal/.spare')).toEqual(new Uint8Array(1000));
   while (ring.word('segment') === 1) {
     ring.append(payloadOf(ring.nextSequence));
     committer.commit();
+    committer.growSpare();
   }
   expect(readAll(fileSystem, '/data/wal/00000002').length).toBe(1000);
   const { sequences, report } = recover(fileSystem);
@@ -148,6 +151,7 @@ test('a full disk loses nothing, leaves no litter, and the log goes on once ther
     if (ring.freeBytes > 200) ring.append(payloadOf(ring.nextSequence, 100));
     if (isDurable(committer.commit())) acknowledged = ring.nextSequence - 1;
     else failures++;
+    committer.growSpare();
   }
   expect(failures).toBeGreaterThan(20);
   expect(acknowledged).toBeGreaterThan(10);
@@ -167,11 +171,15 @@ test('a spare that cannot be made is no failure', () => {
   const ring = new Ring(4096);
   const committer = committerOf(ring, fileSystem, { segmentBytes: 1000 });
   ring.append(payloadOf(1));
-  // Calls of the first commit: makeDirectory, syncDirectory, open, syncDirectory, write, sync; then the spare.
-  fileSystem.breakAt({ at: 7, code: 'ENOSPC' });
-  expect(isDurable(committer.commit())).toBe(true);
+  committer.commit();
+  fileSystem.breakAt({ at: 2, code: 'ENOSPC' });
+  committer.growSpare();
+  committer.growSpare();
   expect(fileSystem.failed).toBe(1);
   expect(ring.word('state')).toBe(0);
+  expect(sim.exists('/data/wal/.spare')).toBe(false);
+  ring.append(payloadOf(2));
+  expect(isDurable(committer.commit())).toBe(true);
 });
 
 test('bytes in the ring that are no frames end the committer', () => {

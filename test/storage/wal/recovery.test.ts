@@ -23,6 +23,7 @@ function smallLog(): { files: Map<string, Uint8Array>; places: Place[] } {
   for (let i = 0; i < 20; i++) {
     ring.append(payloadOf(ring.nextSequence, 30));
     committer.commit();
+    committer.growSpare();
   }
   committer.close();
   const places = [...recoverWal(fileSystem, '/data').frames()].map(({ segment, offset, sequence }) => {
