@@ -14,6 +14,8 @@ const SERIES = 500;
 const SAMPLES = 2000;
 
 let api: Awaited<ReturnType<typeof serveDatabase>>;
+/** Of the series whose i has three digits and begins with 1. */
+const some = { ...everything, matchers: [['i', '=~', '1..']] } as const;
 const expected: SeriesMap = new Map();
 
 beforeAll(async () => {
@@ -29,7 +31,7 @@ beforeAll(async () => {
       samples.push([nowMs - (SAMPLES - row) * 1000, value]);
       list.push(nowMs - (SAMPLES - row) * 1000, bitsOf(value));
     }
-    expected.set(`{__name__="noise", i="${i}"}`, list);
+    if (/^1..$/.test(String(i))) expected.set(`{__name__="noise", i="${i}"}`, list);
     return {
       labels: [
         ['__name__', 'noise'],
@@ -47,8 +49,8 @@ afterAll(() => api[Symbol.asyncDispose]());
 
 describe('remote read', () => {
   test('answers samples, and chunks in a stream, with the same bits that were written', async () => {
-    expect(differences(await readSamples(api.url, everything), expected)).toEqual([]);
-    expect(differences(await readStreamed(api.url, everything), expected)).toEqual([]);
+    expect(differences(await readSamples(api.url, some), expected)).toEqual([]);
+    expect(differences(await readStreamed(api.url, some), expected)).toEqual([]);
   });
 
   test.each(['/prometheus', '/select/0/prometheus', '/select/0:0/prometheus'])('is served below %s', async (prefix) => {
@@ -96,7 +98,13 @@ describe('a remote read that is refused', () => {
       /^snappy: declared length 4294967295 exceeds limit \d+\n$/,
     ],
     ['random bytes', Buffer.from('0c9f3c51b2e8d70a4466ff', 'hex') as Buffer<ArrayBuffer>, {}, 400, /^snappy: /],
-    ['no protobuf', compressSync(Buffer.from([0x0f, 1])) as Buffer<ArrayBuffer>, {}, 400, /^protobuf: /],
+    [
+      'no protobuf',
+      compressSync(Buffer.from([0x0f, 1])) as Buffer<ArrayBuffer>,
+      {},
+      400,
+      /^the body is not a ReadRequest: /,
+    ],
     ['a bad expression', request([badRegex]), {}, 400, /regular expression|regexp|missing/],
     ['gzip', request([badRegex]), { 'content-encoding': 'gzip' }, 415, /only snappy/],
     ['two tenants', request([badRegex]), { 'x-scope-orgid': 'a', 'thanos-tenant': 'b' }, 400, /two tenants/],
@@ -124,7 +132,7 @@ test('a client that leaves within its answer is counted, and the server goes on'
   socket.pause();
   socket.resetAndDestroy();
   await until('the count', async () => (await gone(api)) === before + 1);
-  expect(differences(await readStreamed(api.url, everything), expected)).toEqual([]);
+  expect(differences(await readStreamed(api.url, some), expected)).toEqual([]);
 });
 
 async function gone({ url }: RunningServer): Promise<number> {

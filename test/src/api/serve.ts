@@ -6,7 +6,7 @@ import type { ServeSettings } from '../../../src/config/settings.ts';
 import { ReaderPool } from '../../../src/read/reader-pool.ts';
 import { createLog } from '../../../src/telemetry/log.ts';
 import { Metrics } from '../../../src/telemetry/metrics.ts';
-import { Database, NodeFileSystem, systemClock, systemRandom, workerExecutor } from '../../../storage/index.ts';
+import { Database, nodeFileSystem, systemClock, systemRandom, workerExecutor } from '../../../storage/index.ts';
 import { TemporaryDirectory } from '../../support/temporary-directory.ts';
 
 const SETTINGS: ServeSettings = {
@@ -70,8 +70,9 @@ export async function serveDatabase(options: ServeOptions = {}): Promise<Running
     memoryBudgetBytes: settings.memoryBudgetBytes,
     externalLabels: settings.externalLabels,
     tenantLabelName: settings.tenantLabelName,
+    defaultTenant: settings.defaultTenantId,
     idleCutMs: settings.idleCutMs,
-    fileSystem: new NodeFileSystem(),
+    fileSystem: nodeFileSystem,
     clock: systemClock,
     random: systemRandom,
     executor: workerExecutor,
@@ -132,9 +133,10 @@ export async function exchange(
 }
 
 async function sendAll(socket: Socket, parts: Iterable<string | Uint8Array>): Promise<void> {
+  const closed = new Promise((resolve) => socket.once('close', resolve));
   for (const part of parts) {
     if (socket.destroyed) return;
-    if (!socket.write(part)) await new Promise<void>((resolve) => socket.once('drain', resolve).once('close', resolve));
+    if (!socket.write(part)) await Promise.race([closed, new Promise((resolve) => socket.once('drain', resolve))]);
   }
 }
 
