@@ -17,31 +17,20 @@ function key(field: number, wireType: number): number {
 
 /** A field of bytes, or of a message that is already encoded. */
 export function bytesField(target: ByteWriter, field: number, bytes: Uint8Array): void {
-  target.u8(key(field, BYTES));
-  target.uvarint(bytes.length);
+  bytesFieldHeader(target, field, bytes.length);
   target.raw(bytes);
 }
 
-/** An int64 field. Any integer up to ±2^53; zero is written too. */
-export function int64Field(target: ByteWriter, field: number, value: number): void {
-  target.u8(key(field, VARINT));
-  int64(target, value);
+/** What comes before the bytes of such a field. */
+export function bytesFieldHeader(target: ByteWriter, field: number, length: number): void {
+  target.u8(key(field, BYTES));
+  target.uvarint(length);
 }
 
-/** A negative number is its 64-bit two's complement: always ten bytes. */
-function int64(target: ByteWriter, value: number): void {
-  if (value >= 0) {
-    target.uvarint(value);
-    return;
-  }
-  let low = value >>> 0;
-  let high = Math.floor(value / TWO_32) >>> 0;
-  for (let i = 0; i < 9; i++) {
-    target.u8((low & 0x7f) | 0x80);
-    low = ((low >>> 7) | (high << 25)) >>> 0;
-    high >>>= 7;
-  }
-  target.u8(low);
+/** An int64 field. Any integer up to ±2^53; zero is written too. A negative one takes ten bytes, its two's complement. */
+export function int64Field(target: ByteWriter, field: number, value: number): void {
+  target.u8(key(field, VARINT));
+  target.raw(block.subarray(0, putInt64(value, 0)));
 }
 
 /** Field 1 of TimeSeries and of ChunkedSeries: a Label { name = 1, value = 2 } for each. `scratch` is overwritten. */
@@ -56,25 +45,49 @@ export function labelFields(target: ByteWriter, labels: Labels, scratch: ByteWri
   }
 }
 
+/** A Sample with its tag: tag, length, value's tag and 8 bytes, timestamp's tag and up to 10 bytes. */
+const MAX_SAMPLE_BYTES: number = 1 + 1 + 1 + 8 + 1 + 10;
+const ROWS_PER_BLOCK = 1024;
+/** Encoded rows on their way into a writer. Nothing in it outlives a call. */
+const block = new Uint8Array(ROWS_PER_BLOCK * MAX_SAMPLE_BYTES);
+const blockView = new DataView(block.buffer);
+
 /** Field 2 of TimeSeries: a Sample { value = 1, timestamp = 2 } for each row. A value of zero is written too: it may be −0. */
 export function sampleFields(target: ByteWriter, samples: SampleBuffer): void {
   const { timestamps, values, length } = samples;
   const words = new Uint32Array(values.buffer, values.byteOffset, length * 2);
-  for (let i = 0; i < length; i++) {
-    const timestamp = timestamps[i] as number;
-    target.u8(key(2, BYTES));
-    target.u8(1 + 8 + 1 + varintBytes(timestamp)); // Below 128, so a varint of one byte.
-    target.u8(key(1, FIXED64));
-    target.u32le(words[2 * i] as number);
-    target.u32le(words[2 * i + 1] as number);
-    target.u8(key(2, VARINT));
-    int64(target, timestamp);
+  for (let from = 0; from < length; from += ROWS_PER_BLOCK) {
+    const to = Math.min(length, from + ROWS_PER_BLOCK);
+    let at = 0;
+    for (let row = from; row < to; row++) {
+      const start = at;
+      block[at] = key(2, BYTES);
+      block[at + 2] = key(1, FIXED64);
+      blockView.setUint32(at + 3, words[2 * row] as number, true);
+      blockView.setUint32(at + 7, words[2 * row + 1] as number, true);
+      block[at + 11] = key(2, VARINT);
+      at = putInt64(timestamps[row] as number, at + 12);
+      block[start + 1] = at - start - 2; // Below 128, so a varint of one byte.
+    }
+    target.raw(block.subarray(0, at));
   }
 }
 
-function varintBytes(value: number): number {
-  if (value < 0) return 10;
-  let bytes = 1;
-  for (let rest = value; rest >= 128; rest = Math.floor(rest / 128)) bytes++;
-  return bytes;
+/** Writes an int64 varint into the block; returns the position after it. */
+function putInt64(value: number, at: number): number {
+  let next = at;
+  let low = value >>> 0;
+  let high = Math.floor(value / TWO_32) >>> 0;
+  // The sign extension of a negative number fills all of the upper word, so its tenth byte comes by itself.
+  while (high > 0) {
+    block[next++] = (low & 0x7f) | 0x80;
+    low = ((low >>> 7) | (high << 25)) >>> 0;
+    high >>>= 7;
+  }
+  while (low > 0x7f) {
+    block[next++] = (low & 0x7f) | 0x80;
+    low >>>= 7;
+  }
+  block[next++] = low;
+  return next;
 }

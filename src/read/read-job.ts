@@ -39,11 +39,11 @@ export interface ContentHeaders {
 export interface ReadLimits {
   /** Samples that the answer holds. */
   readonly samples: number;
-  /** Bytes of the answer, before compression. One that is sent as a whole takes about three times as much while it is made. */
+  /** Bytes of the answer, before compression. */
   readonly bytes: number;
 }
 
-export const DEFAULT_READ_LIMITS: ReadLimits = { samples: 50_000_000, bytes: 256 * 1024 * 1024 };
+export const DEFAULT_READ_LIMITS: ReadLimits = { samples: 50_000_000, bytes: 512 * 1024 * 1024 };
 
 /** How far a reader runs ahead of its client. */
 export const CREDIT_BYTES: number = 4 * 1024 * 1024;

@@ -1,10 +1,9 @@
 /**
  * Answers a request of the remote read protocol in one of its two forms. Format: docs/formats/remote-read.md.
  *
- *   SAMPLES               one ReadResponse in one snappy block: made as a whole, then sent
+ *   SAMPLES               one ReadResponse in one snappy block: sent when all of it is made
  *   STREAMED_XOR_CHUNKS   frames of ChunkedReadResponse: sent while they are made, chunks as they lie in the blocks
  */
-import { compressSync } from 'snappy';
 import {
   ByteWriter,
   type Chunk,
@@ -18,15 +17,16 @@ import {
   type SeriesSource,
   selectSeries,
 } from '../../storage/index.ts';
-import { bytesField, int64Field, labelFields, sampleFields } from './protobuf.ts';
+import { bytesField, bytesFieldHeader, int64Field, labelFields, sampleFields } from './protobuf.ts';
 import { type Answer, ReadBudget, type ReadContext } from './read-context.ts';
 import { decodeReadRequest, type ReadQuery, ResponseType } from './read-request.ts';
+import { SnappyBlock } from './snappy-block.ts';
 
 /** Largest message in a frame, as with Prometheus; only a single larger chunk makes a larger one. */
 const MAX_FRAME_BYTES = 1_048_576;
 /** Room for the tags and lengths around the series in a frame. */
 const FRAME_OVERHEAD = 32;
-/** Frames travel between threads in pieces of about this size. */
+/** What is compressed, or travels between threads, at a time: about this much. */
 const PIECE_BYTES = 262_144;
 
 /** Decodes the request and answers it. Throws as decodeReadRequest; the body throws StorageError as the sources do. */
@@ -53,12 +53,12 @@ async function* samplesBody(
   context: ReadContext,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const budget = new ReadBudget(context.limits);
-  const response = new ByteWriter();
-  const result = new ByteWriter();
+  const response = new SnappyBlock();
   const timeSeries = new ByteWriter();
   const scratch = new ByteWriter();
   for (const [index, query] of queries.entries()) {
-    result.reset();
+    const result = new SnappyBlock();
+    const piece = new ByteWriter(PIECE_BYTES);
     for await (const { labels, parts } of seriesWithChunks(sources[index] ?? [], query, context)) {
       const samples = mergeSamples(parts, query.range, context.codec);
       if (samples.length === 0) continue;
@@ -66,11 +66,18 @@ async function* samplesBody(
       labelFields(timeSeries, labels, scratch);
       sampleFields(timeSeries, samples);
       budget.spend(samples.length, timeSeries.length);
-      bytesField(result, 1, timeSeries.bytes);
+      bytesField(piece, 1, timeSeries.bytes);
+      if (piece.length < PIECE_BYTES) continue;
+      result.append(piece.bytes);
+      piece.reset();
     }
-    bytesField(response, 1, result.bytes);
+    result.append(piece.bytes);
+    scratch.reset();
+    bytesFieldHeader(scratch, 1, result.length);
+    response.append(scratch.bytes);
+    response.appendBlock(result);
   }
-  yield compressSync(response.bytes, { copyOutputData: true });
+  yield* response.pieces();
 }
 
 async function* framesBody(

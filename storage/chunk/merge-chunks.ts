@@ -55,8 +55,9 @@ export function mergeSamples(
   let merged = new SampleBuffer();
   for (const chunks of parts) {
     let part = new SampleBuffer();
-    for (const chunk of chunks) {
-      if (!reachesInto(chunk, range)) continue;
+    const inRange = chunks.filter((chunk) => reachesInto(chunk, range));
+    part.reserve(inRange.reduce((sum, chunk) => sum + chunkSampleCount(chunk), 0));
+    for (const chunk of inRange) {
       if (chunk.encoding !== XOR) throw undecodable(chunk);
       if (part.length === 0 || chunk.minTimeMs > (part.timestamps[part.length - 1] as number)) {
         codec.decodeXor(chunk.bytes, part);
