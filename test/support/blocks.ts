@@ -1,8 +1,15 @@
-/** Blocks for tests: from series in plain form to a block directory, with chunks of the plain encoder. */
-import type { BlockInput, BlockSeries } from '../../storage/block/block-writer.ts';
-import { compareLabels, compareUtf8, type Labels } from '../../storage/model/labels.ts';
-import { type Chunk, XOR } from '../../storage/model/series-source.ts';
+/** Blocks for tests: series in plain form, the block of them on a simulated disk, and what it should answer. */
+import { type BlockFiles, DirectoryBlockFiles } from '../../storage/block/block-files.ts';
+import { BlockReader } from '../../storage/block/block-reader.ts';
+import { type BlockInput, type BlockSeries, writeBlock } from '../../storage/block/block-writer.ts';
+import { parseMeta } from '../../storage/block/meta.ts';
+import type { FileSystem } from '../../storage/io/file-system.ts';
+import { compareLabels, compareUtf8, type Labels, labelValue } from '../../storage/model/labels.ts';
+import type { Matcher } from '../../storage/model/matcher.ts';
+import { type Chunk, type SeriesSource, XOR } from '../../storage/model/series-source.ts';
+import type { TimeRange } from '../../storage/model/time-range.ts';
 import { encodeXorChunk } from './oracle/xor-chunk.ts';
+import { SimFileSystem } from './sim-file-system.ts';
 
 /** A series with its samples, cut into chunks. */
 export interface PlainSeries {
@@ -50,4 +57,90 @@ export function blockInput(series: readonly PlainSeries[], overrides: Partial<Bl
     source: 'receive',
     ...overrides,
   };
+}
+
+/** Where `writtenBlock` puts the block. */
+export const BLOCK_DIRECTORY: string = `/bucket/${TEST_ULID}`;
+
+export const EVER: TimeRange = { minTimeMs: Number.MIN_SAFE_INTEGER, maxTimeMs: Number.MAX_SAFE_INTEGER };
+
+/** Three series of two metrics. */
+export const smallSeries: readonly PlainSeries[] = [
+  {
+    labels: ['__name__', 'up', 'job', 'a'],
+    chunks: [
+      [
+        [0, 1],
+        [10, 2],
+      ],
+      [
+        [20, 3],
+        [30, 4],
+      ],
+    ],
+  },
+  { labels: ['__name__', 'up', 'job', 'b'], chunks: [[[5, 1]]] },
+  {
+    labels: ['__name__', 'went', 'zone', 'é'],
+    chunks: [
+      [
+        [25, 7],
+        [35, -0],
+      ],
+    ],
+  },
+];
+
+/** A block of the series on a disk of its own. */
+export function writtenBlock(series: readonly PlainSeries[], segmentBytes?: number): SimFileSystem {
+  const fileSystem = new SimFileSystem();
+  writeBlock(fileSystem, BLOCK_DIRECTORY, blockInput(series, segmentBytes === undefined ? {} : { segmentBytes }));
+  return fileSystem;
+}
+
+/** The bytes of a file of the block. */
+export function bytesOf(fileSystem: FileSystem, name: string): Uint8Array {
+  const file = fileSystem.open(`${BLOCK_DIRECTORY}/${name}`, 'read');
+  const bytes = new Uint8Array(file.size());
+  file.read(bytes, 0);
+  file.close();
+  return bytes;
+}
+
+/** Replaces the bytes of a file of the block. */
+export function overwrite(fileSystem: FileSystem, name: string, bytes: Uint8Array): void {
+  fileSystem.open(`${BLOCK_DIRECTORY}/${name}`, 'create').write(bytes, 0);
+}
+
+/** Opens the block, by other files than the disk's if given. */
+export async function openBlock(fileSystem: SimFileSystem, files?: BlockFiles): Promise<BlockReader> {
+  const meta = parseMeta(bytesOf(fileSystem, 'meta.json'), 'meta.json');
+  return BlockReader.open(files ?? new DirectoryBlockFiles(fileSystem, BLOCK_DIRECTORY), meta, ['cluster', 'eu']);
+}
+
+/** Each selected series with its chunks. */
+export async function readAll(
+  source: SeriesSource,
+  matchers: readonly Matcher[],
+  range: TimeRange,
+): Promise<{ labels: Labels; chunks: Chunk[] }[]> {
+  const selected = await source.select(matchers, range);
+  const chunks = await source.readChunks(selected, range);
+  return selected.map(({ labels }, i) => ({ labels, chunks: chunks[i] as Chunk[] }));
+}
+
+/** What `readAll` should give, by looping over the series. */
+export function expectedRead(
+  series: readonly PlainSeries[],
+  matchers: readonly Matcher[],
+  { minTimeMs, maxTimeMs }: TimeRange,
+): { labels: Labels; chunks: Chunk[] }[] {
+  return [...series]
+    .sort((a, b) => compareLabels(a.labels, b.labels))
+    .filter(({ labels }) => matchers.every((matcher) => matcher.matches(labelValue(labels, matcher.name))))
+    .map(({ labels, chunks }) => ({
+      labels,
+      chunks: chunks.map(xorChunk).filter((chunk) => chunk.minTimeMs < maxTimeMs && chunk.maxTimeMs >= minTimeMs),
+    }))
+    .filter(({ chunks }) => chunks.length > 0);
 }

@@ -171,6 +171,24 @@ test('every value of a name with thousands of them is found, and none between th
   for (let i = 0; i < 3000; i++) expect(index.postings('n', `v${i * 2 + 1}`)).toHaveLength(0);
 });
 
+test('sections larger than the write buffer, and more symbols than the reader caches, are read the same', () => {
+  const series = Array.from({ length: 20_000 }, (_, i) => ({
+    labels: ['long', `${'x'.repeat(80)}${String(i).padStart(6, '0')}`, 'short', String(i % 3)],
+    chunks: [chunk(i, i + 1, 8 + i * 100)],
+  }));
+  const bytes = indexOf(series);
+  expect(bytes.length).toBeGreaterThan(4 * 1024 * 1024);
+  const index = new IndexReader('index', bytes);
+  const refs = index.all();
+  expect(refs).toHaveLength(series.length);
+  for (const [i, ref] of refs.entries()) {
+    const { symbols, chunks } = index.series(ref);
+    if (JSON.stringify(index.strings(symbols)) !== JSON.stringify(series[i]?.labels)) expect(i).toBe('the same labels');
+    if (chunks[0]?.ref !== series[i]?.chunks[0]?.ref) expect(i).toBe('the same chunk');
+  }
+  expect(index.postings('short', '1')).toEqual(refs.filter((_, i) => i % 3 === 1));
+});
+
 test('a flipped bit anywhere gives the same answers or a CorruptionError', () => {
   const bytes = indexOf(small);
   const expected = contentOf(new IndexReader('index', bytes));
