@@ -162,7 +162,7 @@ export class CheckpointWriter {
 }
 
 /** The end of a checkpoint file, or undefined if the file is not complete. */
-export function readCheckpointEnd(file: File): CheckpointEnd | undefined {
+export function readCheckpointEnd(file: Pick<File, 'read' | 'size'>): CheckpointEnd | undefined {
   const size = file.size();
   if (size < FILE_HEADER_BYTES + END_FRAME_BYTES) return undefined;
   const bytes = new Uint8Array(END_FRAME_BYTES);

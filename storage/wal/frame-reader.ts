@@ -7,9 +7,10 @@
  * it, only the payload was hit, and nothing inside that payload is ever taken for a frame. Else the next magic that
  * begins a whole frame of this file's generation ends the damage. Zeros up to the end are space that was written ahead.
  */
-import type { File } from '../io/file-system.ts';
+
 import { FRAME_HEADER_BYTES } from '../kernel/layout.ts';
 import { type Frame, findMagic, frameAt, frameBytes, frameBytesAt } from './frame.ts';
+import type { SalvagedFile } from './salvaged-file.ts';
 import { FILE_HEADER_BYTES, type FileHeader } from './segment.ts';
 
 /** Memory for one file; a longer frame gets a buffer of its own length. */
@@ -32,7 +33,7 @@ export interface BadBytes {
 }
 
 export class FrameReader {
-  readonly #file: File;
+  readonly #file: SalvagedFile;
   readonly #size: number;
   readonly #firstSequence: number;
   readonly #badBytes: BadBytes[] = [];
@@ -45,7 +46,7 @@ export class FrameReader {
   #bufferLength = 0;
 
   /** Without a header the whole file is searched. The file stays the caller's. */
-  constructor(file: File, header: FileHeader | undefined, firstSequence: number) {
+  constructor(file: SalvagedFile, header: FileHeader | undefined, firstSequence: number) {
     this.#file = file;
     this.#size = file.size();
     this.#buffer = new Uint8Array(Math.min(READ_BYTES, this.#size));

@@ -3,10 +3,11 @@
  * replace, in the order of their first sequences. Names are only a hint: a segment that was copied or renamed is placed
  * by what is in it.
  */
-import type { File, FileSystem } from '../io/file-system.ts';
+import type { FileSystem } from '../io/file-system.ts';
 import { StorageError } from '../lib/errors.ts';
 import { type CheckpointEnd, readCheckpointEnd } from './checkpoint.ts';
 import { FrameReader } from './frame-reader.ts';
+import { SalvagedFile } from './salvaged-file.ts';
 import {
   CHECKPOINT_TMP_NAME,
   type FileHeader,
@@ -71,7 +72,7 @@ function isSuperseded(file: LogFile, used: LogFile | undefined): boolean {
 
 function examine(fileSystem: FileSystem, directory: string, file: WalFile): LogFile {
   const path = `${directory}/${file.name}`;
-  const opened = fileSystem.open(path, 'read');
+  const opened = new SalvagedFile(fileSystem, path);
   try {
     const header = readFileHeader(opened, file.kind);
     if (header !== undefined && header.version > WAL_VERSION) {
@@ -86,7 +87,7 @@ function examine(fileSystem: FileSystem, directory: string, file: WalFile): LogF
   }
 }
 
-function firstSequenceByFrames(file: File): number {
+function firstSequenceByFrames(file: SalvagedFile): number {
   return new FrameReader(file, undefined, 0).next()?.sequence ?? Number.POSITIVE_INFINITY;
 }
 

@@ -11,11 +11,13 @@
  * sync alone is not enough where one had failed before, since it skips pages that are falsely clean by then; so the
  * segments that hold the newest frames are written again. Those before them were synced before the next was begun.
  */
-import type { File, FileSystem } from '../io/file-system.ts';
-import { isSystemError } from '../io/system-error.ts';
+import type { FileSystem } from '../io/file-system.ts';
 import { isEndFrame } from './checkpoint.ts';
-import { type BadBytes, FrameReader, type PlacedFrame } from './frame-reader.ts';
+import type { BadBytes, PlacedFrame } from './frame-reader.ts';
 import { type LogFile, type LogFiles, surveyLog } from './log-files.ts';
+import { LogSource, type SegmentEnd } from './log-source.ts';
+import { keepAside } from './quarantine.ts';
+import { SalvagedFile } from './salvaged-file.ts';
 import { type WalFileKind, walDirectory } from './segment.ts';
 import { type SequenceGap, SequenceSet } from './sequence-set.ts';
 
@@ -55,14 +57,6 @@ export interface RecoveryReport {
 }
 
 export type ReplayProgress = (replayedBytes: number, totalBytes: number) => void;
-
-/** What a segment's frames reach from and to, by sequence, and where their bytes end. */
-interface SegmentEnd {
-  readonly path: string;
-  readonly first: number;
-  readonly last: number;
-  readonly bytes: number;
-}
 
 const PROGRESS_BYTES = 16 * 1024 * 1024;
 
@@ -146,17 +140,19 @@ export class WalRecovery {
     for (const { path, first, last, bytes } of this.#segmentEnds.sort((a, b) => b.last - a.last)) {
       if (last < oldest) return;
       oldest = oldest === 0 ? first : Math.min(oldest, first);
-      const file = this.#fileSystem.open(path, 'update');
-      copyRange(file, 0, bytes, file, 0);
-      file.sync();
-      file.close();
+      const source = new SalvagedFile(this.#fileSystem, path);
+      const target = this.#fileSystem.open(path, 'update');
+      source.copy(0, bytes, target, 0);
+      target.sync();
+      source.close();
+      target.close();
     }
   }
 
   /** Returns how many records are missing. */
   *#checkpointFrames(file: LogFile): Generator<RecoveredFrame, number, void> {
     const seen = new SequenceSet(0);
-    const source = new Source(this.#fileSystem, file, 1);
+    const source = new LogSource(this.#fileSystem, file, 1);
     try {
       for (; source.frame !== undefined; source.advance()) {
         seen.add(source.frame.sequence);
@@ -173,18 +169,18 @@ export class WalRecovery {
   /** Merges segments by sequence. Normally one follows the other; copies and rewritten frames overlap. */
   *#segmentFrames(segments: readonly LogFile[], seen: SequenceSet): Generator<RecoveredFrame, void, void> {
     const pending = [...segments];
-    const sources: Source[] = [];
+    const sources: LogSource[] = [];
     let finishedBytes = this.#files.checkpoint?.bytes ?? 0;
     try {
       for (;;) {
-        const lowest = sources.reduce<Source | undefined>(
+        const lowest = sources.reduce<LogSource | undefined>(
           (a, b) => (a !== undefined && a.sequence <= b.sequence ? a : b),
           undefined,
         );
         const next = pending[0];
         if (next !== undefined && (lowest === undefined || next.firstSequence <= lowest.sequence)) {
           pending.shift();
-          sources.push(new Source(this.#fileSystem, next, next.header?.sequence ?? 0));
+          sources.push(new LogSource(this.#fileSystem, next, next.header?.sequence ?? 0));
         } else if (lowest === undefined) {
           return;
         } else if (lowest.frame === undefined) {
@@ -208,7 +204,7 @@ export class WalRecovery {
     return { ...frame, kind: file.kind, segment: file.number };
   }
 
-  #retire(source: Source): void {
+  #retire(source: LogSource): void {
     source.close();
     if (source.file.kind === 'segment' && source.end !== undefined) this.#segmentEnds.push(source.end);
     for (const bytes of source.badBytes) this.#bad.push({ file: source.file, bytes });
@@ -228,31 +224,9 @@ export class WalRecovery {
       const isMissed = gaps.some(({ first }) => bytes.afterSequence === undefined || first === bytes.afterSequence + 1);
       const isTorn = bytes.isTail && file.kind === 'segment' && !isMissed;
       if (isTorn) tornTails.push(place);
-      else damages.push({ ...place, quarantine: this.#quarantine(file, bytes) });
+      else damages.push({ ...place, quarantine: keepAside(this.#fileSystem, this.#dataDirectory, file, bytes) });
     }
     return { damages, tornTails };
-  }
-
-  /** Copies bad bytes aside; a disk that cannot take them does not stop the recovery. */
-  #quarantine(file: LogFile, { offset, length }: BadBytes): string | undefined {
-    const directory = `${this.#dataDirectory}/quarantine`;
-    const path = `${directory}/wal-${file.name}-${offset}`;
-    if (this.#fileSystem.exists(path)) return path;
-    try {
-      this.#fileSystem.makeDirectory(directory);
-      const source = this.#fileSystem.open(file.path, 'read');
-      const target = this.#fileSystem.open(path, 'create');
-      copyRange(source, offset, length, target, 0);
-      target.sync();
-      source.close();
-      target.close();
-      this.#fileSystem.syncDirectory(directory);
-      return path;
-    } catch (error) {
-      if (!isSystemError(error)) throw error;
-      this.#fileSystem.remove(path);
-      return undefined;
-    }
   }
 
   #reportProgress(replayedBytes: number): void {
@@ -260,64 +234,5 @@ export class WalRecovery {
     if (replayedBytes === this.#reportedBytes) return;
     this.#reportedBytes = replayedBytes;
     this.#onProgress?.(replayedBytes, this.totalBytes);
-  }
-}
-
-/** An open file of the log, standing at a frame. */
-class Source {
-  readonly file: LogFile;
-  /** The frame it stands at; undefined at the end. */
-  frame: PlacedFrame | undefined;
-  /** The highest seen. */
-  generation: number;
-  /** Of the frames so far; undefined if there was none. */
-  end: SegmentEnd | undefined;
-  readonly #opened: File;
-  readonly #reader: FrameReader;
-
-  constructor(fileSystem: FileSystem, file: LogFile, firstSequence: number) {
-    this.file = file;
-    this.generation = file.header?.generation ?? 0;
-    this.#opened = fileSystem.open(file.path, 'read');
-    this.#reader = new FrameReader(this.#opened, file.header, firstSequence);
-    this.advance();
-  }
-
-  /** Of the frame it stands at; at the end lower than any, so that a merge turns to it at once. */
-  get sequence(): number {
-    return this.frame?.sequence ?? -1;
-  }
-
-  get position(): number {
-    return this.#reader.position;
-  }
-
-  get badBytes(): readonly BadBytes[] {
-    return this.#reader.badBytes;
-  }
-
-  advance(): void {
-    this.frame = this.#reader.next();
-    if (this.frame === undefined) return;
-    const { generation, sequence } = this.frame;
-    this.generation = Math.max(this.generation, generation);
-    const first = Math.min(this.end?.first ?? sequence, sequence);
-    const last = Math.max(this.end?.last ?? sequence, sequence);
-    this.end = { path: this.file.path, first, last, bytes: this.#reader.position };
-  }
-
-  close(): void {
-    this.#opened.close();
-  }
-}
-
-const COPY_BYTES = 1024 * 1024;
-
-function copyRange(source: File, from: number, length: number, target: File, to: number): void {
-  const buffer = new Uint8Array(Math.min(length, COPY_BYTES));
-  for (let done = 0; done < length; done += buffer.length) {
-    const piece = buffer.subarray(0, Math.min(buffer.length, length - done));
-    source.read(piece, from + done);
-    target.write(piece, to + done);
   }
 }

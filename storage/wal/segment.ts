@@ -86,7 +86,7 @@ export function encodeFileHeader(target: Uint8Array, kind: WalFileKind, header: 
 }
 
 /** The header of a file, or undefined if there is none that passes its checksum. The version may be a newer one. */
-export function readFileHeader(file: File, kind: WalFileKind): FileHeader | undefined {
+export function readFileHeader(file: Pick<File, 'read'>, kind: WalFileKind): FileHeader | undefined {
   const bytes = new Uint8Array(FILE_HEADER_BYTES);
   if (file.read(bytes, 0) < FILE_HEADER_BYTES) return undefined;
   const view = new DataView(bytes.buffer);

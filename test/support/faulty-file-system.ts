@@ -26,6 +26,8 @@ export class FaultyFileSystem implements FileSystem {
   #fault: Fault | undefined;
   #calls = 0;
   #failed = 0;
+  /** Bad sectors: reads of any of these bytes of the file fail. */
+  unreadable: { path: string; from: number; to: number } | undefined;
 
   constructor(inner: FileSystem, fault?: Fault) {
     this.#inner = inner;
@@ -113,6 +115,10 @@ class FaultyFile implements File {
   }
 
   read(target: Uint8Array, position: number): number {
+    const bad = this.#faults.unreadable;
+    if (bad?.path === this.path && position < bad.to && bad.from < position + target.length) {
+      throw systemError('EIO', 'read', this.path);
+    }
     return this.#inner.read(target, position);
   }
 

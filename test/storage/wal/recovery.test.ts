@@ -3,6 +3,7 @@ import { crc32c } from '../../../storage/lib/crc32c.ts';
 import { encodeFrame } from '../../../storage/wal/frame.ts';
 import { recoverWal } from '../../../storage/wal/recovery.ts';
 import { encodeFileHeader, readFileHeader } from '../../../storage/wal/segment.ts';
+import { FaultyFileSystem } from '../../support/faulty-file-system.ts';
 import { SimFileSystem } from '../../support/sim-file-system.ts';
 import { committerOf, payloadOf, Ring, range, readAll, recover, writeAll } from './log.ts';
 
@@ -138,6 +139,26 @@ test('zeroed and swapped sectors cost the frames in them, and their bytes are ke
       fileSystem.remove('/data/quarantine');
     }
   }
+});
+
+test('a sector that cannot be read costs the frames in its page, and the rest starts', () => {
+  const fileSystem = new FaultyFileSystem(new SimFileSystem());
+  fileSystem.makeDirectory('/data');
+  const ring = new Ring(65_536);
+  const committer = committerOf(ring, fileSystem, { segmentBytes: 60_000 });
+  for (let i = 0; i < 100; i++) ring.append(payloadOf(ring.nextSequence, 500));
+  committer.commit();
+  const path = '/data/wal/00000001';
+  const places = [...recoverWal(fileSystem, '/data').frames()];
+  for (let page = 0; page < 13; page++) {
+    fileSystem.unreadable = { path, from: page * 4096 + 700, to: page * 4096 + 1212 };
+    const { sequences, report } = recover(fileSystem);
+    const untouched = places.filter(({ offset }) => offset + 524 <= page * 4096 || offset >= (page + 1) * 4096);
+    expect(sequences).toEqual(untouched.map(({ sequence }) => sequence));
+    expect(report.damages).toContainEqual(expect.objectContaining({ offset: page * 4096 }));
+  }
+  fileSystem.unreadable = undefined;
+  expect(recover(fileSystem).sequences).toEqual(range(1, 100));
 });
 
 test('a length field of zero or of 4 GiB is damage, not an order to read', () => {
