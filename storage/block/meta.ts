@@ -82,7 +82,7 @@ export interface BlockCoverage {
   readonly position: number;
 }
 
-const COVERAGE_FORMAT = 1;
+export const COVERAGE_FORMAT = 1;
 
 /** Labels of the Thanos section that name an owner or a shard, in Thanos, Cortex and Mimir; they belong to no series. */
 const OWNER_LABELS = ['tenant_id', '__org_id__', '__compactor_shard_id__', '__out_of_order__'];
