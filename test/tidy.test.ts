@@ -30,6 +30,7 @@ const RANKS: Readonly<Record<string, number>> = {
   'storage/bucket': 5,
   'storage/compact': 6,
   'storage/select': 7,
+  'storage/data-directory.ts': 7,
   'storage/database.ts': 8,
   'storage/index.ts': 9,
   'src/telemetry': 10,
@@ -126,6 +127,7 @@ const theWorldComesInThroughInterfaces: Rule = (file) => {
 
 const namesAreOfTheField: Rule = ({ path }) =>
   path
+    .replace('data-directory', '') // What users call it, and what it is.
     .split('/')
     .flatMap((part) => part.split(/[-.]/))
     .filter((word) => FORBIDDEN_WORDS.has(word.toLowerCase()))

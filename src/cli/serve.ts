@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import {
   Database,
-  NodeFileSystem,
+  nodeFileSystem,
   StorageError,
   systemClock,
   systemRandom,
@@ -18,9 +18,9 @@ import { createLog, type Log } from '../telemetry/log.ts';
 import { Metrics } from '../telemetry/metrics.ts';
 import { VERSION } from '../telemetry/version.ts';
 import { banner, firstWriteText } from './banner.ts';
-import { openStoragePath } from './storage-path.ts';
 import { EXIT } from './exit-codes.ts';
 import { StopRequest } from './stop-request.ts';
+import { openStoragePath } from './storage-path.ts';
 
 /**
  * Runs the server until a signal or POST /-/quit ends it, and resolves with the exit code. Throws FlagError if the data
@@ -32,6 +32,7 @@ export async function serve(settings: ServeSettings): Promise<number> {
   const log = standardErrorLog(settings);
   const stop = new StopRequest(log);
   stop.listenToSignals();
+  process.on('SIGHUP', () => log.info('nothing to reload: flags are read at the start only'));
   process.on('uncaughtException', (error) => {
     log.error('a bug: the process ends, and the WAL restores what was acknowledged', { error: error.stack ?? error });
     process.exit(EXIT.internal);
@@ -86,8 +87,9 @@ function openDatabase(settings: ServeSettings, directory: string, journal: Datab
     memoryBudgetBytes: settings.memoryBudgetBytes,
     externalLabels: settings.externalLabels,
     tenantLabelName: settings.tenantLabelName,
+    defaultTenant: settings.defaultTenantId,
     idleCutMs: settings.idleCutMs,
-    fileSystem: new NodeFileSystem(),
+    fileSystem: nodeFileSystem,
     clock: systemClock,
     random: systemRandom,
     executor: workerExecutor,

@@ -52,12 +52,13 @@ export class DatabaseJournal {
 function lineOf(event: Exclude<DatabaseEvent, { kind: 'replay-progress' }>): Line {
   switch (event.kind) {
     case 'cut': {
-      const { kind: _, minTimeMs, maxTimeMs, ...fields } = event;
+      const { tenant, ulid, minTimeMs, maxTimeMs, series, samples, durationMs } = event;
       const range = `${new Date(minTimeMs).toISOString()}/${new Date(maxTimeMs).toISOString()}`;
-      return { level: 'info', message: 'block written', fields: { ...fields, range } };
+      const fields = { tenant, ulid, range, series, samples, duration: `${Math.round(durationMs)}ms` };
+      return { level: 'info', message: 'block written', fields };
     }
     case 'checkpoint': {
-      const { kind: _, ...fields } = event;
+      const fields = { bytes: event.bytes, duration: `${Math.round(event.durationMs)}ms` };
       return { level: 'info', message: 'WAL checkpoint written', fields };
     }
     case 'wal-failing':
@@ -66,6 +67,14 @@ function lineOf(event: Exclude<DatabaseEvent, { kind: 'replay-progress' }>): Lin
       return { level: 'info', message: 'the WAL can be written again' };
     case 'wal-damage':
       return { level: 'warn', message: 'damage in the WAL', fields: { damage: event.message } };
+    case 'block-skipped':
+      return { level: 'warn', message: 'a block was left out', fields: { reason: event.message } };
+    case 'retry':
+      return {
+        level: 'warn',
+        message: 'work beside the writes failed and is tried again',
+        fields: { work: event.what, error: event.message },
+      };
     case 'failed':
       return fault('the engine has failed: the process ends, and the WAL restores what it held', event.message);
   }

@@ -42,6 +42,7 @@ const PREFIX = 'varve_';
 export class Metrics {
   readonly contentType: string;
   readonly #registry = new Registry();
+  readonly #beforeScrape: (() => void)[] = [];
 
   /** With the metrics of the process (`process_…`, `nodejs_…`) and `varve_build_info`. */
   constructor() {
@@ -100,9 +101,15 @@ export class Metrics {
     });
   }
 
+  /** Calls `callback` once before each scrape: what costs something is read there for all metrics that show it. */
+  beforeScrape(callback: () => void): void {
+    this.#beforeScrape.push(callback);
+  }
+
   /** All metrics in Prometheus' text format. */
-  text(): Promise<string> {
-    return this.#registry.metrics();
+  async text(): Promise<string> {
+    for (const callback of this.#beforeScrape) callback();
+    return await this.#registry.metrics();
   }
 
   #configuration({ name, help, labelNames = [] }: MetricOptions): {

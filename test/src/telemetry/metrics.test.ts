@@ -2,8 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { expect, test } from 'vitest';
 import packageJson from '../../../package.json' with { type: 'json' };
 import { Metrics } from '../../../src/telemetry/metrics.ts';
-
-const promtool = spawnSync('promtool', ['--version']).status === 0;
+import { peers } from '../../support/peers.ts';
 
 /** The sample lines of one metric family. */
 async function samples(metrics: Metrics, name: string): Promise<string[]> {
@@ -58,7 +57,7 @@ test('a name is registered once', () => {
   expect(() => metrics.gauge({ name: 'build_info', help: 'Again.' })).toThrow(/build_info/);
 });
 
-test.skipIf(!promtool)('promtool finds nothing to say about the names', async () => {
+test.skipIf(!peers.promtool)('promtool finds nothing to say about the names', async () => {
   const { status, stdout, stderr } = spawnSync('promtool', ['check', 'metrics'], { input: await new Metrics().text() });
   expect(`${stdout}${stderr}`).toBe('');
   expect(status).toBe(0);

@@ -1,0 +1,55 @@
+import type { DatabaseStats } from '../../storage/index.ts';
+import type { Metrics } from './metrics.ts';
+
+interface DatabaseMetric {
+  readonly kind: 'counter' | 'gauge';
+  /** Without the prefix. */
+  readonly name: string;
+  readonly help: string;
+}
+
+/** All but those that the API counts by tenant. */
+type Figure = Exclude<
+  keyof DatabaseStats,
+  'samplesStored' | 'samplesDuplicate' | 'samplesConflicting' | 'samplesRejected'
+>;
+
+/** What each figure of the engine is called. */
+const DATABASE_METRICS: { readonly [Name in Figure]: DatabaseMetric } = {
+  headSeries: gauge('head_series', 'Series in the head.'),
+  headBytes: gauge('head_memory_bytes', 'Memory that the series and samples of the head take.'),
+  memoryBudgetBytes: gauge('head_memory_budget_bytes', 'Memory that the head may take; beyond it writes get 503.'),
+  exemplarsDropped: counter('head_exemplars_dropped_total', 'Exemplars that were received and not stored.'),
+  seriesCreated: counter('head_series_created_total', 'Series that were new to the head.'),
+  walBytes: gauge('wal_size_bytes', 'Bytes of the files of the WAL.'),
+  walPendingBytes: gauge('wal_pending_bytes', 'Bytes of WAL records that are not on disk yet.'),
+  walSyncs: counter('wal_syncs_total', 'Times the WAL was synced to disk.'),
+  walSegments: gauge('wal_segments', 'Segments of the WAL that are kept.'),
+  walFailing: gauge('wal_failing', '1 while the WAL cannot be written, and writes get 503.'),
+  cuts: counter('head_cuts_total', 'Blocks cut from the head.'),
+  checkpoints: counter('wal_checkpoints_total', 'Checkpoints of the WAL that were written.'),
+  blocks: gauge('blocks', 'Blocks in the bucket.'),
+  snapshots: gauge('snapshots', 'Snapshots that queries hold.'),
+  tenants: gauge('tenants', 'Tenants with series in the head.'),
+};
+
+/** Exports the engine's figures as `varve_…`; `read` is asked once a scrape. */
+export function exportDatabase(metrics: Metrics, read: () => DatabaseStats): void {
+  let stats: DatabaseStats | undefined;
+  metrics.beforeScrape(() => {
+    stats = read();
+  });
+  for (const [figure, { kind, name, help }] of Object.entries(DATABASE_METRICS)) {
+    const value = (): number | undefined => stats?.[figure as Figure];
+    if (kind === 'counter') metrics.counterFrom({ name, help }, value);
+    else metrics.gaugeFrom({ name, help }, value);
+  }
+}
+
+function counter(name: string, help: string): DatabaseMetric {
+  return { kind: 'counter', name, help };
+}
+
+function gauge(name: string, help: string): DatabaseMetric {
+  return { kind: 'gauge', name, help };
+}

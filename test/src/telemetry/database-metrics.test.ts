@@ -1,0 +1,52 @@
+import { spawnSync } from 'node:child_process';
+import { expect, test } from 'vitest';
+import { exportDatabase } from '../../../src/telemetry/database-metrics.ts';
+import { Metrics } from '../../../src/telemetry/metrics.ts';
+import type { DatabaseStats } from '../../../storage/index.ts';
+import { peers } from '../../support/peers.ts';
+
+const stats: DatabaseStats = {
+  headSeries: 1,
+  headBytes: 2,
+  memoryBudgetBytes: 3,
+  samplesStored: 4,
+  samplesDuplicate: 5,
+  samplesConflicting: 6,
+  samplesRejected: 7,
+  exemplarsDropped: 8,
+  seriesCreated: 9,
+  walBytes: 10,
+  walPendingBytes: 11,
+  walSyncs: 12,
+  walSegments: 13,
+  walFailing: 1,
+  cuts: 15,
+  checkpoints: 16,
+  blocks: 17,
+  snapshots: 18,
+  tenants: 19,
+};
+
+test("the engine's figures are metrics, read once a scrape", async () => {
+  const metrics = new Metrics();
+  let reads = 0;
+  exportDatabase(metrics, () => {
+    reads++;
+    return stats;
+  });
+  const text = await metrics.text();
+  expect(text).toContain('\nvarve_head_series 1\n');
+  expect(text).toContain('\nvarve_wal_syncs_total 12\n');
+  expect(text).toContain('# TYPE varve_wal_syncs_total counter\n');
+  expect(text).toContain('\nvarve_tenants 19\n');
+  await metrics.text();
+  expect(reads).toBe(2);
+});
+
+test.skipIf(!peers.promtool)('promtool finds nothing to say about their names', async () => {
+  const metrics = new Metrics();
+  exportDatabase(metrics, () => stats);
+  const { status, stdout, stderr } = spawnSync('promtool', ['check', 'metrics'], { input: await metrics.text() });
+  expect(`${stdout}${stderr}`).toBe('');
+  expect(status).toBe(0);
+});
