@@ -2,6 +2,7 @@
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { formatListenAddress, isLoopback } from '../config/listen-address.ts';
 import type { ListenAddress } from '../config/settings.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
 import { sendError } from './envelope.ts';
 import { answerTo, ClientGoneError } from './errors.ts';
 import { addLabelRoutes } from './labels.ts';
@@ -32,10 +33,7 @@ const PATH_PARAMETER_MAX_CHARACTERS = 16 * 1024;
  */
 export async function startServer(options: StartServerOptions): Promise<Server> {
   const service = new Service(options);
-  options.metrics.gaugeFrom(
-    { name: 'http_request_in_flight_bytes', help: 'Bytes of request bodies that are being read or worked on.' },
-    () => service.bodies.inFlightBytes,
-  );
+  exportFigures(options.metrics, service);
   const app = createApp(service);
   await app.ready();
   const opening = await Promise.allSettled(
@@ -61,6 +59,24 @@ export async function startServer(options: StartServerOptions): Promise<Server> 
   }
   for (const { address } of listeners) if (!isLoopback(address)) warnOfOpenListener(service, address);
   return { addresses: listeners.map(({ address }) => address), close };
+}
+
+function exportFigures(metrics: Metrics, service: Service): void {
+  const inFlight = {
+    name: 'http_request_in_flight_bytes',
+    help: 'Bytes of request bodies that are being read or worked on.',
+  };
+  metrics.gaugeFrom(inFlight, () => service.bodies.inFlightBytes);
+  metrics.gaugeFrom({ name: 'reads_running', help: 'Reads at work.' }, () => service.readerStats?.running);
+  metrics.gaugeFrom(
+    { name: 'reads_queued', help: 'Reads that wait for their turn.' },
+    () => service.readerStats?.queued,
+  );
+  const restarts = {
+    name: 'reader_restarts_total',
+    help: 'Reader threads that ended by themselves and were replaced.',
+  };
+  metrics.counterFrom(restarts, () => service.readerStats?.restarts);
 }
 
 function createApp(service: Service): FastifyInstance {

@@ -1,7 +1,7 @@
 /** What the routes of one server share: the database once there is one, the readers, and why not while there is none. */
 import type { Clock, Database, WriteOutcome } from '../../storage/index.ts';
 import type { ServeSettings } from '../config/settings.ts';
-import type { ReaderPool } from '../read/reader-pool.ts';
+import type { ReaderPool, ReaderPoolStats } from '../read/reader-pool.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { RequestError } from './errors.ts';
@@ -71,15 +71,16 @@ export class Service {
     this.#replayProgress = options.replayProgress ?? (() => undefined);
     this.httpMetrics = new HttpMetrics(options.metrics);
     this.bodies = new RequestBodies(inFlightLimitBytes(options.settings.memoryBudgetBytes));
-    options.database
-      .then((database) => {
-        if (this.#state.kind === 'starting')
-          this.#state = { kind: 'ready', database, readers: options.readers(database) };
-      })
-      .catch((error: unknown) => {
+    void options.database.then(
+      (database) => {
+        if (this.#state.kind !== 'starting') return;
+        this.#state = { kind: 'ready', database, readers: options.readers(database) };
+      },
+      (error: unknown) => {
         if (this.#state.kind !== 'starting') return;
         this.#state = { kind: 'failed', message: error instanceof Error ? error.message : String(error) };
-      });
+      },
+    );
   }
 
   /** The open database. Throws a RequestError (503) while there is none. */
@@ -92,6 +93,11 @@ export class Service {
   get readers(): ReaderPool {
     if (this.#state.kind === 'ready') return this.#state.readers;
     throw this.#notReady();
+  }
+
+  /** What the readers have to do, for metrics; undefined while there are none. */
+  get readerStats(): ReaderPoolStats | undefined {
+    return this.#state.kind === 'ready' ? this.#state.readers.stats() : undefined;
   }
 
   /** Throws a RequestError (503) with the reason while the database is not there. */
