@@ -16,6 +16,9 @@ const compiler = createRequire(import.meta.url).resolve('assemblyscript/package.
 const pagesOf4GiB = 65536;
 const flags = [
   '-O3 --noAssert --runtime stub --enable simd,threads,bulk-memory',
+  // Without a base the optimizer takes the first KiB for unused and folds additions into offsets, which do not wrap:
+  // our state words are there, and an address that is computed through a negative number would trap.
+  '--memoryBase 64',
   `--importMemory --sharedMemory --initialMemory 1 --maximumMemory ${pagesOf4GiB}`,
 ].flatMap((line) => line.split(' '));
 

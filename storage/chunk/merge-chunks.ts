@@ -1,7 +1,7 @@
 /**
  * The chunks of one merged series, which may overlap and repeat each other, as one run of samples: sorted, one sample a
- * timestamp. Where two sources have a sample at one timestamp, the earlier source wins; within a source the earlier
- * chunk.
+ * timestamp. Where two sources have a sample at one timestamp, the earlier source wins; within a source the chunk that
+ * comes first in its list, which need not be in time order.
  *
  *   source 0   [--a--][--b--]            [--d--]
  *   source 1          [--b--]   [--c--]     [--e--]
@@ -79,15 +79,18 @@ export function chunkSampleCount({ bytes }: Chunk): number {
 
 interface PartChunk {
   readonly chunk: Chunk;
-  /** Index of the part; lower ones win. */
+  /** Index of the part, and place in its list; lower ones win. */
   readonly part: number;
+  readonly place: number;
 }
 
 /** Chunks that reach into the range, in time order, in groups that do not overlap each other; copies are left out. */
 function overlapGroups(parts: readonly (readonly Chunk[])[], range: TimeRange): PartChunk[][] {
   const all: PartChunk[] = [];
   parts.forEach((chunks, part) => {
-    for (const chunk of chunks) if (reachesInto(chunk, range)) all.push({ chunk, part });
+    chunks.forEach((chunk, place) => {
+      if (reachesInto(chunk, range)) all.push({ chunk, part, place });
+    });
   });
   // The sort is stable: at one start the earlier part stays in front.
   all.sort((a, b) => a.chunk.minTimeMs - b.chunk.minTimeMs);
@@ -105,14 +108,16 @@ function overlapGroups(parts: readonly (readonly Chunk[])[], range: TimeRange): 
   return groups;
 }
 
+/** The chunks of each part of a group, both in the order of priority. */
 function groupByPart(group: readonly PartChunk[]): Chunk[][] {
   const byPart = new Map<number, Chunk[]>();
-  for (const { chunk, part } of group) {
+  const byPriority = [...group].sort((a, b) => a.part - b.part || a.place - b.place);
+  for (const { chunk, part } of byPriority) {
     const chunks = byPart.get(part);
     if (chunks === undefined) byPart.set(part, [chunk]);
     else chunks.push(chunk);
   }
-  return [...byPart].sort(([a], [b]) => a - b).map(([, chunks]) => chunks);
+  return [...byPart.values()];
 }
 
 function reachesInto(chunk: Chunk, range: TimeRange): boolean {

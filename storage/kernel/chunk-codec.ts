@@ -46,7 +46,8 @@ export class ChunkCodec {
   /** Encodes rows [from, to) of `samples`, between 1 and 65535, times rising. The bytes are the caller's. */
   encodeXor(samples: SampleBuffer, from: number, to: number): Uint8Array {
     const count = to - from;
-    if (count < 1 || count > MAX_SAMPLES) throw new RangeError(`a chunk holds 1 to ${MAX_SAMPLES} samples, not ${count}`);
+    if (count < 1 || count > MAX_SAMPLES)
+      throw new RangeError(`a chunk holds 1 to ${MAX_SAMPLES} samples, not ${count}`);
     const room = 32 + Math.ceil((count * MAX_BITS_PER_SAMPLE) / 8) + SLACK_BYTES;
     this.#reserve(INPUT + room);
     new Float64Array(this.#memory.buffer, TIMES, count).set(samples.timestamps.subarray(from, to));
@@ -65,7 +66,8 @@ export class ChunkCodec {
     memory.set(bytes, INPUT);
     const length = this.#kernel.decodeSnappy(INPUT, bytes.length, output, limit) >>> 0;
     const words = new Uint32Array(this.#memory.buffer);
-    if (length === 0xffffffff) throw snappyError(words[L.ERROR_CODE / 4] as number, words[L.ERROR_AT / 4] as number, limit);
+    if (length === 0xffffffff)
+      throw snappyError(words[L.ERROR_CODE / 4] as number, words[L.ERROR_AT / 4] as number, limit);
     return memory.slice(output, output + length);
   }
 
@@ -95,6 +97,7 @@ function declaredLength(bytes: Uint8Array): number {
 
 /** The error of a snappy block that could not be decoded. */
 export function snappyError(code: number, at: number, limit: number): StorageError {
-  if (code === L.ERROR_TOO_LONG) return new StorageError('limit', `snappy: declared length ${at} exceeds limit ${limit}`);
+  if (code === L.ERROR_TOO_LONG)
+    return new StorageError('limit', `snappy: declared length ${at} exceeds limit ${limit}`);
   return new StorageError('invalid', `snappy: corrupt input at byte ${at}`);
 }

@@ -6,6 +6,7 @@
  *   64       state words, below
  *   8 KiB    CRC32C tables
  *   64 KiB   PLAN: the series of the request at work
+ *   2.75 MiB READER_TEXT: symbols that readers look for
  *   4 MiB    DEFINITIONS, then SAMPLES: the WAL records being built
  *   8 MiB    RING: framed WAL records on their way to disk
  *   24 MiB   IN: a request body as received
@@ -45,7 +46,7 @@ export const SEQUENCE: u32 = 264; // u64, of the next WAL frame
 export const WAL_GENERATION: u32 = 272;
 export const LIVE_CHUNK_BYTES: u32 = 276;
 export const REDEFINE_FIRST: u32 = 284; // index of the first row in REDEFINE_SEGMENT
-export const TENANTS: u32 = 288; // the newest
+export const TENANTS: u32 = 288; // a hash table
 
 // What a call reports (u32 unless said otherwise).
 export const PLAN_COUNT: u32 = 320;
@@ -88,7 +89,12 @@ export const PLAN_END: u32 = 12;
 export const PLAN_ALIAS: u32 = 16; // 0 = unknown
 export const PLAN_SAMPLES: u32 = 20;
 export const PLAN_ROW: u32 = 24; // of a series that has no alias
-export const MAX_SERIES_PER_REQUEST: u32 = 100000; // × 28 bytes: the plan ends before 4 MiB
+export const MAX_SERIES_PER_REQUEST: u32 = 100000; // × 28 bytes: the plan ends before READER_TEXT
+
+// Where a reader puts the text of a symbol that it looks for: a piece for each reading thread.
+export const READER_TEXT: u32 = 2883584;
+export const READER_TEXT_BYTES: u32 = 20480;
+export const MAX_READERS: u32 = 64;
 
 export const DEFINITIONS: u32 = 4194304;
 export const SAMPLES: u32 = 6291456;
@@ -126,7 +132,7 @@ export const PAIR_NAME: u32 = 0;
 export const PAIR_VALUE: u32 = 4; // a symbol
 export const PAIR_ROWS: u32 = 8; // a list
 
-export const TENANT_BYTES: u32 = 72;
+export const TENANT_BYTES: u32 = 56;
 export const TENANT_ROWS: u32 = 0; // a list
 export const TENANT_NAMES: u32 = 16; // the first name
 export const TENANT_KEY: u32 = 20; // a symbol
@@ -135,7 +141,6 @@ export const TENANT_SEALED_UNTIL: u32 = 32; // i64: end of the newest window eve
 export const TENANT_WINDOWS: u32 = 40; // how many are live
 export const TENANT_WINDOW_SLOTS: u32 = 44; // MAX_WINDOWS × WINDOW_BYTES
 export const TENANT_SAMPLES: u32 = 48; // u64: stored in all
-export const TENANT_NEXT: u32 = 56;
 
 // A live 2 h window of a tenant: the generation that takes samples, and the sealed one that is being cut.
 export const MAX_WINDOWS: u32 = 128;

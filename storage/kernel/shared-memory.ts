@@ -77,7 +77,8 @@ export class SharedMemory {
 
   #refresh(needed: number): void {
     const { buffer } = this.memory;
-    if (buffer.byteLength < needed) throw new RangeError(`address ${needed} is beyond the memory's ${buffer.byteLength} bytes`);
+    if (buffer.byteLength < needed)
+      throw new RangeError(`address ${needed} is beyond the memory's ${buffer.byteLength} bytes`);
     this.#bytes = new Uint8Array(buffer);
     this.#words = new Uint32Array(buffer);
     this.#atomics = new Int32Array(buffer);

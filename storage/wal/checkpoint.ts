@@ -85,6 +85,8 @@ export class CheckpointWriter {
    * nothing was removed.
    */
   finish(lastSegment: number): void {
+    // The segment word is 0 before the first commit of a process, so that "the one before" would be −1.
+    if (lastSegment < 0) throw new RangeError(`there is no segment ${lastSegment}`);
     this.#append(this.#endPayload(lastSegment));
     this.#flush();
     this.#file.sync();

@@ -32,6 +32,7 @@ export function initialize(arena: u32, softLimit: u32, hardLimit: u32, seed: u32
   makeTable(L.SERIES, 1024);
   makeTable(L.REFS, 1024);
   makeTable(L.COVERED, 256);
+  makeTable(L.TENANTS, 256);
 }
 
 /** Prepares a private memory that only codes chunks and checksums. */

@@ -1,18 +1,23 @@
-/** Tenants: opaque keys, each with its own series, windows and times. They are few and are never forgotten. */
+/** Tenants: opaque keys, each with its own series, windows and times. They are never forgotten. */
 import * as L from '../layout';
 import { allocate } from './memory';
 import { intern } from './symbols';
+import { slot, tableInsert, tableMask } from './table';
 
 /** The tenant with this key, made if it is new. */
 export function findTenant(key: usize, length: usize): usize {
   const symbol = intern(key, length);
-  for (let tenant: usize = load<u32>(L.TENANTS); tenant !== 0; tenant = load<u32>(tenant, L.TENANT_NEXT)) {
+  const hash = load<u32>(symbol);
+  const table: usize = load<u32>(L.TENANTS);
+  const mask = tableMask(table);
+  let i = hash & mask;
+  for (let tenant: usize = load<u32>(slot(table, i), 4); tenant !== 0; tenant = load<u32>(slot(table, i), 4)) {
     if (load<u32>(tenant, L.TENANT_KEY) === <u32>symbol) return tenant;
+    i = (i + 1) & mask;
   }
   const tenant = allocate(L.TENANT_BYTES);
   store<u32>(tenant, <u32>symbol, L.TENANT_KEY);
   store<i64>(tenant, -1, L.TENANT_NEWEST);
-  store<u32>(tenant, load<u32>(L.TENANTS), L.TENANT_NEXT);
-  atomic.store<u32>(L.TENANTS, <u32>tenant);
+  tableInsert(L.TENANTS, hash, <u32>tenant);
   return tenant;
 }

@@ -1,0 +1,181 @@
+/**
+ * The head as other threads see it, in the shared memory and without locks: symbols, labels and lists never change
+ * once published; the chunks of a row are read under its version.
+ *
+ *   version even ─► copy open chunk, late chunk, closed chunks ─► version the same? ─► done, else again
+ *
+ * Nothing that is read may be believed before the version was compared: a chunk may have been freed and written over
+ * meanwhile. So every address and length is checked against the memory before it is followed.
+ */
+import { instantiate, type KernelExports } from '../kernel/instance.ts';
+import * as L from '../kernel/layout.ts';
+import { SharedMemory } from '../kernel/shared-memory.ts';
+import type { Labels } from '../model/labels.ts';
+import { type Chunk, XOR } from '../model/series-source.ts';
+
+/** A chunk of the head, copied out; which cut takes it is told by window and generation. */
+export interface HeadChunk extends Chunk {
+  readonly window: number;
+  readonly generation: number;
+}
+
+/** Says whether chunks of a window's generation are wanted, and which times of it. */
+export type ChunkFilter = (window: number, generation: number) => boolean;
+
+/** More closed chunks than a row can have in all its windows together: a chain that is longer was read while it moved. */
+const MAX_CHUNKS_PER_ROW = 1 << 20;
+const MAX_CHUNK_BYTES = 2304;
+/** Symbols whose text is kept as a string. */
+const CACHED_SYMBOLS = 1 << 20;
+
+export class HeadView {
+  readonly memory: SharedMemory;
+  readonly #kernel: KernelExports;
+  readonly #textAddress: number;
+  readonly #texts = new Map<number, string>();
+  readonly #decoder = new TextDecoder();
+  readonly #encoder = new TextEncoder();
+
+  /** `reader` is this thread's number below MAX_READERS; no other thread has the same. */
+  constructor(memory: WebAssembly.Memory, reader: number) {
+    this.memory = new SharedMemory(memory);
+    this.#kernel = instantiate(memory);
+    this.#textAddress = L.READER_TEXT + reader * L.READER_TEXT_BYTES;
+  }
+
+  /** The text of a symbol. */
+  text(symbol: number): string {
+    const known = this.#texts.get(symbol);
+    if (known !== undefined) return known;
+    if (this.#texts.size >= CACHED_SYMBOLS) this.#texts.clear();
+    const text = this.#decoder.decode(
+      this.memory.bytes(symbol + L.SYMBOL_TEXT, this.memory.word(symbol + L.SYMBOL_LENGTH)).slice(),
+    );
+    this.#texts.set(symbol, text);
+    return text;
+  }
+
+  /** The symbol with this text, or 0. */
+  symbol(text: string): number {
+    const bytes = this.#encoder.encode(text);
+    if (bytes.length > L.READER_TEXT_BYTES - 16) return 0; // longer than any label may be
+    this.memory.bytes(this.#textAddress, bytes.length).set(bytes);
+    return this.#kernel.findSymbol(this.#textAddress, bytes.length) >>> 0;
+  }
+
+  /** The label name of a tenant (see NAME_… in layout.ts), or 0. */
+  name(tenant: number, text: string): number {
+    const symbol = this.symbol(text);
+    return symbol === 0 ? 0 : this.#kernel.findName(tenant, symbol) >>> 0;
+  }
+
+  /** The pair of a name with a value (PAIR_…), or 0. */
+  pair(name: number, value: string): number {
+    const symbol = this.symbol(value);
+    return symbol === 0 ? 0 : this.#kernel.findPair(name, symbol) >>> 0;
+  }
+
+  /** The items of a list as it is now. */
+  list(address: number): Uint32Array {
+    const { memory } = this;
+    const items = new Uint32Array(memory.loadWord(address + L.LIST_COUNT));
+    let segment = memory.word(address + L.LIST_FIRST);
+    for (let filled = 0; filled < items.length; ) {
+      const count = Math.min(memory.word(segment + L.SEGMENT_CAPACITY), items.length - filled);
+      const bytes = memory.bytes(segment + L.SEGMENT_ITEMS, count * 4);
+      items.set(new Uint32Array(bytes.buffer, bytes.byteOffset, count), filled);
+      filled += count;
+      segment = memory.word(segment + L.SEGMENT_NEXT);
+    }
+    return items;
+  }
+
+  /** The label symbols of a row: name, value, name, value, … in canonical order. */
+  labelSymbols(row: number): Uint32Array {
+    const labels = this.memory.word(row + L.ROW_LABELS);
+    const bytes = this.memory.bytes(labels + 4, this.memory.word(labels) * 8);
+    return new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
+  }
+
+  labels(row: number): Labels {
+    return Array.from(this.labelSymbols(row), (symbol) => this.text(symbol));
+  }
+
+  ref(row: number): bigint {
+    return this.memory.long(row + L.ROW_REF);
+  }
+
+  /** Copies of the wanted chunks of a row, newest first; their times and bytes belong together. */
+  chunks(row: number, wanted: ChunkFilter): HeadChunk[] {
+    for (;;) {
+      const version = this.memory.loadWord(row + L.ROW_VERSION);
+      const chunks = version % 2 === 0 ? this.#tryChunks(row, wanted) : undefined;
+      if (chunks !== undefined && this.memory.loadWord(row + L.ROW_VERSION) === version) return chunks;
+    }
+  }
+
+  /** Whether the row has a wanted chunk. */
+  hasChunk(row: number, wanted: ChunkFilter): boolean {
+    return this.chunks(row, wanted).length > 0;
+  }
+
+  /** Undefined if what was met cannot be: the row moves. */
+  #tryChunks(row: number, wanted: ChunkFilter): HeadChunk[] | undefined {
+    const chunks: HeadChunk[] = [];
+    for (const open of [row + L.ROW_OPEN, this.memory.loadWord(row + L.ROW_LATE)]) {
+      if (open !== 0 && !this.#addOpen(open, wanted, chunks)) return undefined;
+    }
+    let chunk = this.memory.word(row + L.ROW_CHUNKS);
+    for (let count = 0; chunk !== 0; count++) {
+      if (count === MAX_CHUNKS_PER_ROW || !this.#isInside(chunk, L.CHUNK_XOR) || chunk % 8 !== 0) return undefined;
+      if (!this.#addClosed(chunk, wanted, chunks)) return undefined;
+      chunk = this.memory.word(chunk + L.CHUNK_PREVIOUS);
+    }
+    return chunks;
+  }
+
+  #addOpen(open: number, wanted: ChunkFilter, chunks: HeadChunk[]): boolean {
+    const { memory } = this;
+    const { low: bits, high: count } = memory.loadPair(open + L.OPEN_PUBLISHED);
+    if (count === 0) return true;
+    const window = memory.word(open + L.OPEN_WINDOW);
+    const generation = memory.word(open + L.OPEN_GENERATION);
+    if (!wanted(window, generation)) return true;
+    const maxTimeMs = Number(memory.long(open + L.OPEN_LAST_TIME));
+    const buffer = memory.word(open + L.OPEN_BUFFER);
+    const length = Math.ceil(bits / 8);
+    if (length > MAX_CHUNK_BYTES || !this.#isInside(buffer, length)) return false;
+    const bytes = memory.bytes(buffer, length).slice();
+    // An append between the two reads would give the bytes a later time than they have.
+    const now = memory.loadPair(open + L.OPEN_PUBLISHED);
+    if (now.low !== bits || now.high !== count) return false;
+    bytes[0] = count >>> 8;
+    bytes[1] = count & 255;
+    if (bits % 8 !== 0) bytes[length - 1] = (bytes[length - 1] as number) & (0xff00 >>> (bits % 8));
+    const minTimeMs = window * L.WINDOW_MS + memory.word(open + L.OPEN_MIN_OFFSET);
+    chunks.push({ minTimeMs, maxTimeMs, encoding: XOR, bytes, window, generation });
+    return true;
+  }
+
+  #addClosed(chunk: number, wanted: ChunkFilter, chunks: HeadChunk[]): boolean {
+    const { memory } = this;
+    const window = memory.word(chunk + L.CHUNK_WINDOW);
+    const generation = memory.word(chunk + L.CHUNK_GENERATION);
+    if (!wanted(window, generation)) return true;
+    const length = memory.half(chunk + L.CHUNK_LENGTH);
+    if (!this.#isInside(chunk, L.CHUNK_XOR + length)) return false;
+    chunks.push({
+      minTimeMs: window * L.WINDOW_MS + memory.word(chunk + L.CHUNK_MIN_OFFSET),
+      maxTimeMs: window * L.WINDOW_MS + memory.word(chunk + L.CHUNK_MAX_OFFSET),
+      encoding: XOR,
+      bytes: memory.bytes(chunk + L.CHUNK_XOR, length).slice(),
+      window,
+      generation,
+    });
+    return true;
+  }
+
+  #isInside(address: number, length: number): boolean {
+    return address >= L.ARENA && address + length <= this.memory.byteLength;
+  }
+}

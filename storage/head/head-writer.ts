@@ -1,0 +1,153 @@
+/**
+ * The one writer of the head: requests come in one after the other, go through the kernel, and are answered when the
+ * log is durable up to the end of what they wrote, or of what was there if they wrote nothing.
+ */
+import type { Clock } from '../io/clock.ts';
+import type { Kernel } from '../kernel/kernel.ts';
+import * as L from '../kernel/layout.ts';
+import { StorageError } from '../lib/errors.ts';
+import type { Wal } from '../wal/wal.ts';
+import { type WriteOutcome, writeOutcome } from './write-outcome.ts';
+
+/** Samples later than this after now are rejected: one wrong clock must not move a tenant's windows. */
+const MAX_FUTURE_MS = 600_000;
+
+/** A tenant that wrote: its handle in the kernel, and when it last did. */
+export interface ActiveTenant {
+  readonly key: string;
+  readonly handle: number;
+  /** On the monotonic clock. */
+  lastWriteMs: number;
+}
+
+export class HeadWriter {
+  readonly #kernel: Kernel;
+  readonly #wal: Wal;
+  readonly #clock: Clock;
+  readonly #onTrap: (error: unknown) => void;
+  readonly #tenants = new Map<string, ActiveTenant>();
+  /** The request that is in the kernel in parts, if there is one: the others wait for it. */
+  #turn: Promise<void> | undefined;
+  #isClosed = false;
+  /** Samples by what became of them, since the start. */
+  readonly totals = { stored: 0, duplicates: 0, conflicts: 0, rejected: 0, exemplarsDropped: 0, newSeries: 0 };
+
+  constructor(kernel: Kernel, wal: Wal, clock: Clock, onTrap: (error: unknown) => void) {
+    this.#kernel = kernel;
+    this.#wal = wal;
+    this.#clock = clock;
+    this.#onTrap = onTrap;
+  }
+
+  get tenants(): IterableIterator<ActiveTenant> {
+    return this.#tenants.values();
+  }
+
+  /** The tenant with this key, if it has ever written. */
+  findTenant(key: string): ActiveTenant | undefined {
+    return this.#tenants.get(key);
+  }
+
+  /** The tenant with this key, made if it is new. */
+  tenant(key: string): ActiveTenant {
+    let tenant = this.#tenants.get(key);
+    if (tenant === undefined) {
+      tenant = { key, handle: this.#kernel.tenant(key), lastWriteMs: this.#clock.monotonicMs() };
+      this.#tenants.set(key, tenant);
+    }
+    return tenant;
+  }
+
+  /**
+   * Stores a snappy-compressed remote write 1.0 request and resolves when it is durable. Rejects with StorageError:
+   * 'invalid' and 'limit' if nothing of the body was stored, 'unavailable' if it is to be sent again.
+   */
+  async write(key: string, body: Uint8Array): Promise<WriteOutcome> {
+    while (this.#turn !== undefined) await this.#turn;
+    if (this.#isClosed) throw new StorageError('unavailable', 'the server is shutting down');
+    if (this.#wal.failure !== undefined)
+      throw new StorageError('unavailable', `the WAL cannot be written: ${this.#wal.failure}`);
+    const tenant = this.tenant(key);
+    const { status, outcome } = await this.#store(tenant, body);
+    await this.#wal.whenDurable(this.#wal.position);
+    if (status === L.OUT_OF_MEMORY) {
+      throw new StorageError(
+        'unavailable',
+        `the head is at its memory budget (--head.memory-budget); ${outcome.stored} samples of the request were stored`,
+      );
+    }
+    return outcome;
+  }
+
+  /** No request enters the kernel any more. */
+  close(): void {
+    this.#isClosed = true;
+  }
+
+  /** Leaves with the counts read, before another request can change them. */
+  #store(
+    tenant: ActiveTenant,
+    body: Uint8Array,
+  ): { status: number; outcome: WriteOutcome } | Promise<{ status: number; outcome: WriteOutcome }> {
+    const latestMs = this.#clock.nowMs() + MAX_FUTURE_MS;
+    const finish = (status: number): { status: number; outcome: WriteOutcome } => {
+      const outcome = this.#kernel.outcome();
+      this.#count(outcome);
+      return { status, outcome: writeOutcome(outcome, latestMs) };
+    };
+    return this.#guard(() => {
+      this.#kernel.receive(tenant.handle, body);
+      tenant.lastWriteMs = this.#clock.monotonicMs();
+      if (this.#kernel.hasRingRoom) {
+        const status = this.#kernel.apply(tenant.handle, latestMs);
+        if (status !== L.APPLIED_PART) return finish(status);
+      }
+      return this.#storeInParts(tenant, latestMs, finish);
+    });
+  }
+
+  /** A request that the ring has no room for: part by part, as the log is written. */
+  async #storeInParts<T>(tenant: ActiveTenant, latestMs: number, finish: (status: number) => T): Promise<T> {
+    let end = (): void => {};
+    this.#turn = new Promise((resolve) => {
+      end = resolve;
+    });
+    try {
+      for (;;) {
+        while (!this.#kernel.hasRingRoom) await this.#wal.whenDurable(this.#wal.position);
+        const status = this.#guard(() => this.#kernel.apply(tenant.handle, latestMs));
+        if (status !== L.APPLIED_PART) return finish(status);
+      }
+    } finally {
+      this.#turn = undefined;
+      end();
+    }
+  }
+
+  /** A trap in the kernel leaves the head half-written: nobody may go on with it. */
+  #guard<T>(call: () => T): T {
+    try {
+      return call();
+    } catch (error) {
+      if (!(error instanceof StorageError)) this.#onTrap(error);
+      throw error;
+    }
+  }
+
+  #count(outcome: {
+    stored: number;
+    duplicates: number;
+    conflicts: number;
+    exemplars: number;
+    newSeries: number;
+    received: number;
+  }): void {
+    const { totals } = this;
+    totals.stored += outcome.stored;
+    totals.duplicates += outcome.duplicates;
+    totals.conflicts += outcome.conflicts;
+    totals.rejected += outcome.received - outcome.stored - outcome.duplicates - outcome.conflicts;
+    totals.exemplarsDropped += outcome.exemplars;
+    totals.newSeries += outcome.newSeries;
+  }
+}

@@ -1,0 +1,24 @@
+/** The engine's one door. */
+
+export { chunkSampleCount, mergeChunks, mergeSamples } from './chunk/merge-chunks.ts';
+export { Database, type DatabaseEvent, type DatabaseOptions, type DatabaseStats } from './database.ts';
+export type { Snapshot } from './head/snapshots.ts';
+export type { WriteOutcome } from './head/write-outcome.ts';
+export { type Clock, systemClock } from './io/clock.ts';
+export { type Executor, inlineExecutor, moduleUrl, nextTurn, type Port, workerExecutor } from './io/executor.ts';
+export type { FileSystem } from './io/file-system.ts';
+export { nodeFileSystem } from './io/node-file-system.ts';
+export { type Random, systemRandom } from './io/random.ts';
+export { ChunkCodec } from './kernel/chunk-codec.ts';
+export { ByteWriter } from './lib/bytes.ts';
+export { crc32c } from './lib/crc32c.ts';
+export { CorruptionError, StorageError, type StorageErrorKind } from './lib/errors.ts';
+export type { Labels } from './model/labels.ts';
+export { Matcher, type MatcherType } from './model/matcher.ts';
+export { SampleBuffer } from './model/sample-buffer.ts';
+export type { Chunk, SeriesSource } from './model/series-source.ts';
+export type { TimeRange } from './model/time-range.ts';
+export { readChunks } from './select/read-chunks.ts';
+export { openReader, type Reader, type ReaderInit } from './select/reader.ts';
+export { labelNames, labelValues } from './select/select-labels.ts';
+export { type MergedSeries, selectLabelSets, selectSeries } from './select/select-series.ts';

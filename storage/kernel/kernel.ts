@@ -1,0 +1,283 @@
+/**
+ * The kernel of a shard: one instance on the shard's memory, on the one thread that writes. It decodes requests, keeps
+ * series and samples, and puts WAL records into the ring. A call that traps leaves the memory half-written: the process
+ * must end, and the WAL brings the head back.
+ */
+import { StorageError } from '../lib/errors.ts';
+import { snappyError } from './chunk-codec.ts';
+import { instantiate, type KernelExports } from './instance.ts';
+import * as L from './layout.ts';
+import { SharedMemory } from './shared-memory.ts';
+
+const PAGE_BYTES = 65536;
+/** Free lists of other sizes can hold memory back: addresses may go this much beyond the budget. */
+const FRAGMENTATION = 1.25;
+const GROWTH_BYTES = 64 * 1024 * 1024;
+const MAX_ADDRESS = 0xffff0000;
+/** Room the ring must have before a request is applied: both records full, with their frames. */
+const RING_ROOM = 2 * L.RECORD_BYTES + 2 * L.FRAME_HEADER_BYTES;
+
+export interface KernelSettings {
+  /** Bytes that series and samples may take. */
+  readonly budgetBytes: number;
+  /** Seed of the hash tables, so that nobody can prepare collisions. */
+  readonly seed: number;
+  /** Where the arena begins; later than usual only to test high addresses. */
+  readonly arenaAddress?: number;
+}
+
+/** Counts of one request; received = stored + duplicates + conflicts + rejected. */
+export interface Outcome {
+  readonly received: number;
+  readonly stored: number;
+  readonly duplicates: number;
+  readonly conflicts: number;
+  readonly newSeries: number;
+  readonly exemplars: number;
+  /** Rejected samples by reason (REJECT_… of layout.ts). */
+  readonly rejected: readonly { readonly reason: number; readonly samples: number }[];
+  readonly offenders: readonly Offender[];
+}
+
+/** One of the first rejected series or samples of a request. */
+export interface Offender {
+  readonly reason: number;
+  readonly labels: readonly (readonly [name: string, value: string])[];
+  readonly timestampMs: number;
+  /** What was counted or measured, where the reason is a limit. */
+  readonly actual: number;
+}
+
+const malformed = new Map([
+  [L.ERROR_VARINT, 'bad tag'],
+  [L.ERROR_LENGTH, 'a length or number runs past the end'],
+  [L.ERROR_WIRE_TYPE, 'unknown wire type'],
+  [L.ERROR_FIELD_TYPE, 'a known field has another wire type'],
+]);
+
+export class Kernel {
+  readonly memory: SharedMemory;
+  readonly #kernel: KernelExports;
+
+  constructor(settings: KernelSettings) {
+    const arena = settings.arenaAddress ?? L.ARENA;
+    const soft = Math.min(arena + settings.budgetBytes, MAX_ADDRESS);
+    const hard = Math.min(arena + settings.budgetBytes * FRAGMENTATION + GROWTH_BYTES, MAX_ADDRESS);
+    const initial = Math.ceil((arena + PAGE_BYTES) / PAGE_BYTES);
+    this.memory = new SharedMemory(new WebAssembly.Memory({ initial, maximum: 65536, shared: true }));
+    this.#kernel = instantiate(this.memory.memory);
+    this.#kernel.initialize(arena, soft | 0, hard | 0, settings.seed | 0);
+  }
+
+  /** The handle of a tenant, made if it is new. `key` has at most 255 bytes. */
+  tenant(key: string): number {
+    const bytes = new TextEncoder().encode(key);
+    if (bytes.length > 255) throw new StorageError('invalid', `tenant key of ${bytes.length} bytes; at most 255`);
+    this.memory.bytes(L.IN, bytes.length).set(bytes);
+    return this.#kernel.findTenant(L.IN, bytes.length) >>> 0;
+  }
+
+  /**
+   * Decodes and checks a snappy-compressed remote write 1.0 request and plans it; nothing is stored yet. Throws
+   * StorageError 'limit' or 'invalid', which name the place.
+   */
+  receive(tenant: number, body: Uint8Array): void {
+    if (body.length > L.MAX_BODY_BYTES)
+      throw new StorageError('limit', `body of ${body.length} bytes; at most ${L.MAX_BODY_BYTES}`);
+    this.memory.bytes(L.IN, body.length).set(body);
+    const length = this.#kernel.decodeSnappy(L.IN, body.length, L.RAW, L.MAX_BODY_BYTES) >>> 0;
+    const code = (): number => this.memory.word(L.ERROR_CODE);
+    const at = (): number => this.memory.word(L.ERROR_AT);
+    if (length === 0xffffffff) throw snappyError(code(), at(), L.MAX_BODY_BYTES);
+    if (this.#kernel.validate(tenant, length) !== 0) return;
+    if (code() === L.ERROR_SERIES_COUNT)
+      throw new StorageError('limit', `too many series (limit ${L.MAX_SERIES_PER_REQUEST})`);
+    throw new StorageError('invalid', `protobuf: ${malformed.get(code())} at byte ${at()}`);
+  }
+
+  /** Whether the WAL ring has room for what one `apply` can write. */
+  get hasRingRoom(): boolean {
+    return L.WAL_RING_BYTES - this.ringUsed > RING_ROOM;
+  }
+
+  /** Bytes in the ring that are not durable yet. */
+  get ringUsed(): number {
+    return (this.memory.loadWord(L.WAL_HEAD) - this.memory.loadWord(L.WAL_TAIL)) >>> 0;
+  }
+
+  /**
+   * Stores what was received, up to what the WAL records hold: APPLIED, APPLIED_PART (call again when the ring has
+   * room) or OUT_OF_MEMORY (what was stored stays stored). Samples later than `latestMs` are rejected.
+   */
+  apply(tenant: number, latestMs: number): number {
+    return this.#kernel.apply(tenant, BigInt(latestMs));
+  }
+
+  /** What became of the request that was received last, so far. */
+  outcome(): Outcome {
+    const { memory } = this;
+    const rejected: { reason: number; samples: number }[] = [];
+    for (let reason = 1; reason < 16; reason++) {
+      const samples = memory.word(L.OUT_REJECTED + reason * 4);
+      if (samples > 0) rejected.push({ reason, samples });
+    }
+    const stored = memory.word(L.OUT_STORED);
+    const duplicates = memory.word(L.OUT_DUPLICATES);
+    const conflicts = memory.word(L.OUT_CONFLICTS);
+    return {
+      received: stored + duplicates + conflicts + rejected.reduce((sum, { samples }) => sum + samples, 0),
+      stored,
+      duplicates,
+      conflicts,
+      newSeries: memory.word(L.OUT_NEW_SERIES),
+      exemplars: memory.word(L.OUT_EXEMPLARS),
+      rejected,
+      offenders: Array.from({ length: memory.word(L.OUT_OFFENDERS) }, (_, i) =>
+        this.#offender(L.OFFENDERS + i * L.OFFENDER_BYTES),
+      ),
+    };
+  }
+
+  #offender(at: number): Offender {
+    const { memory } = this;
+    const labels = memory.bytes(memory.word(at + L.OFFENDER_LABELS), memory.word(at + L.OFFENDER_LABELS_BYTES));
+    return {
+      reason: memory.word(at + L.OFFENDER_REASON),
+      labels: decodeWireLabels(labels),
+      timestampMs: Number(BigInt.asIntN(64, memory.long(at + L.OFFENDER_TIME))),
+      actual: memory.word(at + L.OFFENDER_ACTUAL),
+    };
+  }
+
+  /** Puts a record into the WAL; returns the sequence of its frame. There is room for it in the ring. */
+  log(payload: Uint8Array): bigint {
+    const sequence = this.nextSequence;
+    this.memory.bytes(L.IN, payload.length).set(payload);
+    this.#kernel.pushFrame(L.IN, payload.length);
+    return sequence;
+  }
+
+  /** The sequence that the next WAL frame gets. */
+  get nextSequence(): bigint {
+    return this.memory.long(L.SEQUENCE);
+  }
+
+  /** Writes second copies of definitions for the first `rows` rows, as many as fit; true if none are missing. */
+  redefine(rows: number): boolean {
+    return this.#kernel.redefine(rows) >>> 0 >= rows;
+  }
+
+  get rowCount(): number {
+    return this.memory.loadWord(L.ROWS + L.LIST_COUNT);
+  }
+
+  get rowsDefinedTwice(): number {
+    return this.memory.word(L.ROWS_DEFINED_TWICE);
+  }
+
+  /** Replayed samples that belong to no series. */
+  get orphanSamples(): number {
+    return this.memory.word(L.OUT_ORPHANS);
+  }
+
+  /** The keys of all tenants. */
+  tenantKeys(): string[] {
+    const { memory } = this;
+    const table = memory.word(L.TENANTS);
+    const keys: string[] = [];
+    for (let slot = table + 8; slot <= table + 8 + memory.word(table) * 8; slot += 8) {
+      const tenant = memory.word(slot + 4);
+      if (tenant === 0) continue;
+      const key = memory.word(tenant + L.TENANT_KEY);
+      keys.push(
+        new TextDecoder().decode(memory.bytes(key + L.SYMBOL_TEXT, memory.word(key + L.SYMBOL_LENGTH)).slice()),
+      );
+    }
+    return keys;
+  }
+
+  /** Bytes of the budget in use. */
+  get usedBytes(): number {
+    return this.memory.word(L.BUMP) - L.ARENA - this.memory.word(L.FREE_BYTES);
+  }
+
+  /** Replay: what published blocks hold of a tenant's window. See docs/formats/wal.md. */
+  cover(tenant: number, window: number, generation: number, position: bigint): void {
+    this.#kernel.cover(tenant, window, generation, position);
+  }
+
+  /** Replays a record: REPLAYED, REPLAY_DAMAGED or OUT_OF_MEMORY. */
+  replay(payload: Uint8Array, sequence: bigint): number {
+    this.memory.bytes(L.IN, payload.length).set(payload);
+    return this.#kernel.replay(L.IN, payload.length, sequence);
+  }
+
+  /** After the replay: the log goes on at this sequence, as this generation; every series is already defined in it. */
+  continueLog(sequence: bigint, generation: number): void {
+    this.memory.setLong(L.SEQUENCE, sequence);
+    this.memory.setWord(L.WAL_GENERATION, generation);
+    this.memory.setWord(L.ROWS_DEFINED_TWICE, this.rowCount);
+    this.#skipRedefined();
+  }
+
+  /** The rows of the replay need no second copy: moves the place where `redefine` goes on behind them. */
+  #skipRedefined(): void {
+    const { memory } = this;
+    const done = this.rowCount;
+    let segment = memory.word(L.ROWS + L.LIST_FIRST);
+    let first = 0;
+    while (segment !== 0 && done - first >= memory.word(segment + L.SEGMENT_CAPACITY)) {
+      const next = memory.word(segment + L.SEGMENT_NEXT);
+      if (next === 0) break;
+      first += memory.word(segment + L.SEGMENT_CAPACITY);
+      segment = next;
+    }
+    memory.setWord(L.REDEFINE_SEGMENT, segment);
+    memory.setWord(L.REDEFINE_FIRST, first);
+  }
+
+  /** Seals the open generation of a live window; 0 if the window is not live or one of its generations is sealed. */
+  seal(tenant: number, window: number): number {
+    return this.#kernel.seal(tenant, window) >>> 0;
+  }
+
+  /** Takes a sealed generation out of `count` rows of a segment of the tenant's row list. */
+  dropFromSegment(segment: number, index: number, count: number, window: number, generation: number): void {
+    this.#kernel.dropFromSegment(segment, index, count, window, generation);
+  }
+
+  /** Frees the sealed generation of a window; no row refers to it any more. */
+  release(tenant: number, window: number): void {
+    this.#kernel.release(tenant, window);
+  }
+}
+
+/** The labels of a series as they came over the wire, well-formed but not checked: for error texts. */
+function decodeWireLabels(bytes: Uint8Array): [string, string][] {
+  const labels: [string, string][] = [];
+  let at = 0;
+  const varint = (): number => {
+    let value = 0;
+    for (let scale = 1; ; scale *= 128) {
+      const byte = bytes[at++] ?? 0;
+      value += (byte & 127) * scale;
+      if (byte < 128) return value;
+    }
+  };
+  const text = new TextDecoder();
+  while (at < bytes.length) {
+    at++;
+    const end = varint() + at;
+    const label: [string, string] = ['', ''];
+    while (at < Math.min(end, bytes.length)) {
+      const tag = varint();
+      if ((tag & 7) !== 2) return labels; // a field of a later protocol: the rest says nothing to people
+      const length = varint();
+      if (tag >>> 3 === 1) label[0] = text.decode(bytes.slice(at, at + length));
+      if (tag >>> 3 === 2) label[1] = text.decode(bytes.slice(at, at + length));
+      at += length;
+    }
+    labels.push(label);
+  }
+  return labels;
+}

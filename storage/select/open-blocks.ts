@@ -1,0 +1,51 @@
+/** Blocks that a thread has open, as many as fit the memory given for their indexes; the least used ones are closed. */
+import { LRUCache } from 'lru-cache';
+import type { BlockReader } from '../block/block-reader.ts';
+import type { BlockMeta } from '../block/meta.ts';
+import type { Labels } from '../model/labels.ts';
+import type { SeriesSource } from '../model/series-source.ts';
+
+export interface OpenBlock {
+  readonly reader: BlockReader;
+  close(): void;
+}
+
+export class OpenBlocks {
+  readonly #open: (meta: BlockMeta) => Promise<OpenBlock>;
+  readonly #opening = new Map<string, Promise<OpenBlock>>();
+  readonly #blocks: LRUCache<string, OpenBlock>;
+
+  constructor(maxBytes: number, open: (meta: BlockMeta) => Promise<OpenBlock>) {
+    this.#open = open;
+    this.#blocks = new LRUCache({
+      maxSize: maxBytes,
+      sizeCalculation: ({ reader }) => Math.max(1, reader.byteSize),
+      // Files are opened again by a query that is still at it: see DirectoryBlockFiles.
+      dispose: (block) => block.close(),
+    });
+  }
+
+  /** The block as a source; it is opened when it is first asked. */
+  source(meta: BlockMeta, externalLabels: Labels): SeriesSource {
+    const reader = async (): Promise<BlockReader> => (await this.#get(meta)).reader;
+    return {
+      externalLabels,
+      labelNames: async (matchers, range) => await (await reader()).labelNames(matchers, range),
+      labelValues: async (name, matchers, range) => await (await reader()).labelValues(name, matchers, range),
+      select: async (matchers, range) => await (await reader()).select(matchers, range),
+      readChunks: async (series, range) => await (await reader()).readChunks(series, range),
+    };
+  }
+
+  async #get(meta: BlockMeta): Promise<OpenBlock> {
+    const known = this.#blocks.get(meta.ulid);
+    if (known !== undefined) return known;
+    let opening = this.#opening.get(meta.ulid);
+    if (opening === undefined) {
+      opening = this.#open(meta).finally(() => this.#opening.delete(meta.ulid));
+      this.#opening.set(meta.ulid, opening);
+      void opening.then((block) => this.#blocks.set(meta.ulid, block)).catch(() => {});
+    }
+    return await opening;
+  }
+}

@@ -1,0 +1,53 @@
+/** The engine as a reading thread sees it: turns snapshots into sources. */
+
+import { DirectoryBlockFiles } from '../block/block-files.ts';
+import { BlockReader } from '../block/block-reader.ts';
+import { type BlockMeta, blockExternalLabels } from '../block/meta.ts';
+import { HeadSource } from '../head/head-source.ts';
+import { HeadView } from '../head/head-view.ts';
+import type { Snapshot } from '../head/snapshots.ts';
+import { nodeFileSystem } from '../io/node-file-system.ts';
+import { ChunkCodec } from '../kernel/chunk-codec.ts';
+import type { Labels } from '../model/labels.ts';
+import type { SeriesSource } from '../model/series-source.ts';
+import { OpenBlocks } from './open-blocks.ts';
+
+/** What a reading thread starts with; survives a structured clone, the memory is shared. */
+export interface ReaderInit {
+  readonly memory: WebAssembly.Memory;
+  /** This thread's number among the readers of the memory. */
+  readonly reader: number;
+  readonly bucketDirectory: string;
+  readonly externalLabels: Labels;
+  readonly tenantLabelName: string;
+}
+
+export interface Reader {
+  /** What the snapshot sees, oldest first: at one timestamp an earlier source wins. For this thread, until its release. */
+  sources(snapshot: Snapshot): SeriesSource[];
+  readonly codec: ChunkCodec;
+}
+
+/** Memory for the indexes of blocks that stay open on one thread. */
+const OPEN_BLOCK_BYTES = 256 * 1024 * 1024;
+
+/** Called once on a reading thread. */
+export function openReader(init: ReaderInit): Reader {
+  const view = new HeadView(init.memory, init.reader);
+  const blocks = new OpenBlocks(OPEN_BLOCK_BYTES, async (meta: BlockMeta) => {
+    const files = new DirectoryBlockFiles(nodeFileSystem, `${init.bucketDirectory}/${meta.ulid}`);
+    const reader = await BlockReader.open(files, meta, blockExternalLabels(meta, init.tenantLabelName));
+    return { reader, close: () => files.close() };
+  });
+  return {
+    codec: ChunkCodec.load(),
+    sources(snapshot) {
+      const sources: SeriesSource[] = snapshot.blocks.map((meta) =>
+        blocks.source(meta, blockExternalLabels(meta, init.tenantLabelName)),
+      );
+      if (snapshot.handle !== 0)
+        sources.push(new HeadSource(view, snapshot.handle, init.externalLabels, snapshot.published));
+      return sources;
+    },
+  };
+}
