@@ -28,7 +28,7 @@ export interface Pattern {
 }
 
 /** What is compiled stays so for a while. A memo: it changes how long an answer takes, never the answer. */
-const compiled = new LRUCache<string, Pattern>({ max: 64 });
+const compiled = new LRUCache<string, Pattern>({ max: 32 });
 
 /** The pattern in a form that can match. Throws StorageError 'invalid', naming the pattern, if it is not one. */
 export function compilePattern(text: string): Pattern {

@@ -46,6 +46,13 @@ test('at one timestamp the earlier source wins, within a source the earlier chun
   expect(rowsOf(mergeSamples(parts, EVER, codec))).toEqual(expected);
 });
 
+test('within a source the place in the list decides, not the time', () => {
+  const parts = [chunks('10:1 20:1 30:1', '5:2 20:2 40:2', '1:3 2:3')];
+  const expected = samples('1:3 2:3 5:2 10:1 20:1 30:1 40:2');
+  expect(merged(parts)).toEqual(expected);
+  expect(rowsOf(mergeSamples(parts, EVER, codec))).toEqual(expected);
+});
+
 test('the bits of staleness markers, NaN payloads and -0 survive a merge', () => {
   const odd = [
     STALE,
@@ -120,13 +127,12 @@ test('any overlapping chunks of any sources merge to what a map of timestamps sa
       (raw, from, width) => {
         const minTimeMs = from * 60_000 + WINDOW_MS / 2;
         const range: TimeRange = { minTimeMs, maxTimeMs: minTimeMs + width * 60_000 };
-        const inOrder = raw.map((part) => [...part].sort((a, b) => (a[0] as BitSample)[0] - (b[0] as BitSample)[0]));
         const model = new Map<number, bigint>();
-        for (const [time, bits] of inOrder.flat(2)) {
+        for (const [time, bits] of raw.flat(2)) {
           if (time >= range.minTimeMs && time < range.maxTimeMs && !model.has(time)) model.set(time, bits);
         }
         const expected = [...model].sort(([a], [b]) => a - b);
-        const parts = inOrder.map((part) => part.map(xorChunk));
+        const parts = raw.map((part) => part.map(xorChunk));
         const answer = mergeChunks(parts, range, codec);
         expect(answer.flatMap(decodeChunk)).toEqual(expected);
         expect(rowsOf(mergeSamples(parts, range, codec))).toEqual(expected);
