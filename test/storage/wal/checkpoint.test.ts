@@ -86,6 +86,7 @@ test('records larger than the write buffer pass, and abort leaves nothing', () =
   writer.append(payloadOf(3));
   expect(writer.bytes).toBe(32 + 3 * 24 + 20 + 2_000_000 + 20);
   expect(() => writer.append(new Uint8Array(5))).toThrow(RangeError);
+  expect(() => writer.finish(-1)).toThrow(RangeError);
   writer.finish(3);
   expect(recover(fileSystem).checkpoint).toEqual([payloadOf(1), payloadOf(2, 2_000_000), payloadOf(3)]);
   const aborted = new CheckpointWriter(fileSystem, '/data', { generation: 1, sequence: 16 });
