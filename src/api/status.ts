@@ -1,6 +1,7 @@
 /** Whether the server is there and ready, which version it is, its metrics, and the calls that end it. */
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { VERSION } from '../telemetry/version.ts';
+import { refuseCrossSite } from './cross-site.ts';
 import { sendSuccess } from './envelope.ts';
 import { RequestError } from './errors.ts';
 import { addRoute, readPaths } from './routes.ts';
@@ -64,8 +65,9 @@ const BUILD = {
 } as const;
 
 function addLifecycleRoutes(app: FastifyInstance, service: Service): void {
-  const admit = (): void => {
+  const admit = (request: FastifyRequest): void => {
     if (!service.settings.lifecycleEnabled) throw new RequestError(403, 'Lifecycle API is not enabled.');
+    refuseCrossSite(request.raw.headers);
   };
   addRoute(app, {
     name: '/-/quit',

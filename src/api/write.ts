@@ -3,6 +3,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { WriteOutcome } from '../../storage/index.ts';
 import { tenantOf } from '../tenants/tenant-id.ts';
 import { TenantLimit } from '../tenants/tenant-limit.ts';
+import { refuseCrossSite } from './cross-site.ts';
 import { RequestError } from './errors.ts';
 import { checkBody, checkContentEncoding, checkContentType } from './remote-headers.ts';
 import { WRITE_BODY_LIMIT_BYTES } from './request-body.ts';
@@ -52,6 +53,7 @@ class Writes {
   admit(request: FastifyRequest): void {
     this.#service.requireReady();
     const headers = request.raw.headers;
+    refuseCrossSite(headers);
     checkContentType(headers['content-type']);
     checkContentEncoding(headers['content-encoding']);
     this.#service.bodies.admit(headers['content-length'], WRITE_BODY_LIMIT_BYTES);

@@ -103,6 +103,11 @@ describe('a body that is refused stores nothing', () => {
   const head =
     'POST /api/v1/write HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-protobuf\r\nContent-Encoding: snappy\r\n';
 
+  test('from a page of another site: 403', async () => {
+    const lines = `Sec-Fetch-Site: cross-site\r\nConnection: close\r\nContent-Length: ${goodRequest.length}\r\n\r\n`;
+    expect(statusOf(await exchange(api.port, [head + lines, goodRequest]))).toBe(403);
+  });
+
   test('more than 32 MiB by its Content-Length: 413 before it is read', async () => {
     const answer = await exchange(api.port, [`${head}Content-Length: ${LIMIT + 1}\r\n\r\n`]);
     expect(statusOf(answer)).toBe(413);

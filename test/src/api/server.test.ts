@@ -94,6 +94,12 @@ describe('the lifecycle calls', () => {
     await until('the call', () => quits === 1);
   });
 
+  test('a page of another site cannot make them', async () => {
+    await using api = await serve({ settings: { lifecycleEnabled: true } });
+    const head = 'POST /-/quit HTTP/1.1\r\nHost: x\r\nConnection: close\r\nSec-Fetch-Site: cross-site\r\n\r\n';
+    expect(statusOf(await exchange(api.port, [head]))).toBe(403);
+  });
+
   test('reload says that there is nothing to reload', async () => {
     await using api = await serve({ settings: { lifecycleEnabled: true } });
     const response = await fetch(`${api.url}/-/reload`, { method: 'POST' });
