@@ -25,6 +25,7 @@ import type { Labels } from './model/labels.ts';
 import type { TimeRange } from './model/time-range.ts';
 import type { ReaderInit } from './select/reader.ts';
 import { type RecoveryReport, recoverWal } from './wal/recovery.ts';
+import { listWalFiles, walDirectory } from './wal/segment.ts';
 import { Wal } from './wal/wal.ts';
 
 /** What the engine reports; it does not log. */
