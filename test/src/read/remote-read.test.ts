@@ -158,6 +158,25 @@ test.each([
   expect(String(refusal)).toContain(message);
 });
 
+test('a damaged request is answered or refused, never worse', async () => {
+  const matchers = [NAMED, { type: 3, name: 'job', value: 'x|y.*' }];
+  const whole = ReadRequest.encode({ queries: [{ matchers }, { matchers }], acceptedResponseTypes: [1, 0] }).finish();
+  const flips = fc.array(fc.tuple(fc.nat(whole.length - 1), fc.nat(255)), { minLength: 1, maxLength: 4 });
+  await fc.assert(
+    fc.asyncProperty(flips, fc.boolean(), async (changes, compressFirst) => {
+      const bytes = Buffer.from(compressFirst ? compressSync(whole) : whole);
+      for (const [at, byte] of changes) bytes[at % bytes.length] = byte;
+      try {
+        const { body } = await answerRemoteRead(compressFirst ? bytes : compressSync(bytes), memoryContext(content));
+        expect((await bytesOf(body)).length).toBeGreaterThanOrEqual(0);
+      } catch (error) {
+        expect(error).toMatchObject({ name: 'StorageError', kind: expect.stringMatching(/^(invalid|limit)$/) });
+      }
+    }),
+    { numRuns: 2000 },
+  );
+});
+
 test.each([SAMPLES, STREAMED])('an answer beyond the limits ends with an error (type %d)', async (type) => {
   const query = { startTimestampMs: 0, endTimestampMs: 5000, matchers: [NAMED] };
   const tooMany = answered(content, [query], type, { samples: 4, bytes: 1e6 });
