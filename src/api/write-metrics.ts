@@ -37,6 +37,7 @@ export class WriteMetrics {
 
   /** Counts one request. `tenant` is '' for one that has stored nothing yet: a sender may not make metrics by naming tenants. */
   count(tenant: string, outcome: WriteOutcome): void {
+    if (outcome.received === 0) return;
     let labels = this.#labelsOf.get(tenant);
     if (labels === undefined) {
       labels = { tenant };
