@@ -9,8 +9,8 @@ import {
   workerExecutor,
 } from '../../storage/index.ts';
 import { type Server, startServer } from '../api/server.ts';
-import { localUrl } from '../config/listen-address.ts';
-import type { ServeSettings } from '../config/settings.ts';
+import { formatListenAddress, localUrl } from '../config/listen-address.ts';
+import type { ListenAddress, ServeSettings } from '../config/settings.ts';
 import { ReaderPool } from '../read/reader-pool.ts';
 import { DatabaseJournal } from '../telemetry/database-journal.ts';
 import { exportDatabase } from '../telemetry/database-metrics.ts';
@@ -102,13 +102,15 @@ function openDatabase(settings: ServeSettings, directory: string, journal: Datab
 
 function printBanner(settings: ServeSettings, server: Server, dataDirectory: string, readyAfterMs: number): void {
   const { routePrefix, externalUrl, memoryBudgetBytes } = settings;
-  const addresses = server.addresses.map((address) => localUrl(address, routePrefix));
+  const addresses = server.addresses.map(({ host, port }) => {
+    return `http://${formatListenAddress({ host: host || '::', port })}${routePrefix}`;
+  });
   process.stdout.write(
     banner({
       version: VERSION,
       readyAfterMs,
       addresses,
-      url: externalUrl ?? (addresses[0] as string),
+      url: externalUrl ?? localUrl(server.addresses[0] as ListenAddress, routePrefix),
       dataDirectory,
       bucket: join(dataDirectory, 'bucket'),
       memoryBudgetBytes,

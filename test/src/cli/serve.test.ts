@@ -57,10 +57,12 @@ test.each(['SIGTERM', 'SIGINT'] as const)('%s ends it with code 0', async (signa
 
 test('a second server on a data directory ends with 3, names the directory and leaves the first alone', async () => {
   await using varve = await Varve.start();
-  await using second = spawnVarve(varve.directory);
-  expect(await ended(second)).toBe(3);
-  expect(second.output).toContain(varve.directory);
-  expect(second.output).toContain('in use');
+  // On its address too: what it says first is what harms most.
+  for (const port of [0, Number(new URL(varve.url).port)]) {
+    await using second = spawnVarve(varve.directory, [], port);
+    expect(await ended(second)).toBe(3);
+    expect(second.output).toContain(`${varve.directory} is in use by another server`);
+  }
   expect((await fetch(`${varve.url}/-/ready`)).status).toBe(200);
   await varve.stop();
   await varve.restart();
@@ -98,4 +100,17 @@ test('POST /-/quit ends it with code 0 where the lifecycle is enabled, and is re
   expect((await fetch(`${url}/-/quit`, { method: 'POST' })).ok).toBe(true);
   expect(await ended(open)).toBe(0);
   expect(open.output).toContain('"msg":"stopping","reason":"POST /-/quit"');
+});
+
+test('an address of every interface is shown as such, with a URL to paste that works here', async () => {
+  using temporary = new TemporaryDirectory('serve');
+  const flags = ['--web.listen-address=0.0.0.0:0', '--web.route-prefix=/varve'];
+  await using program = spawnVarve(join(temporary.path, 'data'), flags);
+  await program.ready('the banner', () => program.output.includes('waiting for the first sample'));
+  const [, first, second] = /address {2}(\S+), (\S+)$/m.exec(program.output) ?? [];
+  expect(first).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/varve$/);
+  expect(second).toMatch(/^http:\/\/0\.0\.0\.0:\d+\/varve$/);
+  expect(program.output).toContain(`  - url: ${first}/api/v1/write\n`);
+  expect(program.output).toContain('WITHOUT AUTHENTICATION');
+  expect((await fetch(`${first}/-/ready`)).status).toBe(200);
 });
