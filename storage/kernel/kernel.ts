@@ -53,6 +53,7 @@ const malformed = new Map([
   [L.ERROR_LENGTH, 'a length or number runs past the end'],
   [L.ERROR_WIRE_TYPE, 'unknown wire type'],
   [L.ERROR_FIELD_TYPE, 'a known field has another wire type'],
+  [L.ERROR_VERSION, 'fields of remote write 2.0 in a message of 1.0'],
 ]);
 
 export class Kernel {

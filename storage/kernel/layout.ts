@@ -211,7 +211,7 @@ export const WINDOW_MS: u32 = 7200000;
 export const CHUNK_SAMPLES: u32 = 120;
 
 // Frame of a WAL record: magic | length | generation | sequence u64 | crc32c.
-export const FRAME_MAGIC: u32 = 1279350358; // 'VVAL'
+export const FRAME_MAGIC: u32 = 4267136767; // FF 56 57 FE: no UTF-8 text has these bytes
 export const FRAME_HEADER_BYTES: u32 = 24;
 export const RECORD_DEFINITIONS: u32 = 1;
 export const RECORD_SAMPLES: u32 = 2;
@@ -247,6 +247,7 @@ export const ERROR_LENGTH: u32 = 4;
 export const ERROR_WIRE_TYPE: u32 = 5;
 export const ERROR_FIELD_TYPE: u32 = 6;
 export const ERROR_SERIES_COUNT: u32 = 7;
+export const ERROR_VERSION: u32 = 8;
 
 // What `apply` answers.
 export const APPLIED: u32 = 0;

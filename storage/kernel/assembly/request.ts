@@ -82,6 +82,8 @@ export function validate(tenant: usize, length: usize): bool {
     if (body === 0) return false;
     at = fieldEnd;
     if (fieldNumber === 3 && wireType !== 2) return fail(L.ERROR_FIELD_TYPE, start);
+    // What remote write 2.0 has there: passed over as unknown it would be acknowledged and lost.
+    if ((fieldNumber === 4 || fieldNumber === 5) && wireType === 2) return fail(L.ERROR_VERSION, start);
     if (fieldNumber !== 1) continue;
     if (wireType !== 2) return fail(L.ERROR_FIELD_TYPE, start);
     if (count === L.MAX_SERIES_PER_REQUEST) return fail(L.ERROR_SERIES_COUNT, start);
