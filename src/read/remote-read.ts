@@ -14,6 +14,7 @@ import {
   mergeChunks,
   mergeSamples,
   readChunks,
+  SampleBuffer,
   type SeriesSource,
   selectSeries,
 } from '../../storage/index.ts';
@@ -54,13 +55,14 @@ async function* samplesBody(
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const budget = new ReadBudget(context.limits);
   const response = new SnappyBlock();
+  const samples = new SampleBuffer();
   const timeSeries = new ByteWriter();
   const scratch = new ByteWriter();
   for (const [index, query] of queries.entries()) {
     const result = new SnappyBlock();
     const piece = new ByteWriter(PIECE_BYTES);
     for await (const { labels, parts } of seriesWithChunks(sources[index] ?? [], query, context)) {
-      const samples = mergeSamples(parts, query.range, context.codec);
+      mergeSamples(parts, query.range, context.codec, samples);
       if (samples.length === 0) continue;
       timeSeries.reset();
       labelFields(timeSeries, labels, scratch);

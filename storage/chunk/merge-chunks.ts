@@ -38,38 +38,29 @@ export function mergeChunks(parts: readonly (readonly Chunk[])[], range: TimeRan
     if (single && isInside(first.chunk, range)) merged.push(first.chunk);
     // There is no way yet to cut a histogram chunk: readers of the protocol cut to their range themselves.
     else if (single && first.chunk.encoding !== XOR) merged.push(first.chunk);
-    else encodeAgain(mergeSamples(groupByPart(group), range, codec), codec, merged);
+    else {
+      const samples = new SampleBuffer();
+      appendGroup(group, codec, samples);
+      cutTo(samples, range);
+      encodeAgain(samples, codec, merged);
+    }
   }
   return merged;
 }
 
 /**
- * The samples of one series in the range, of all parts in the order of priority. Throws StorageError 'invalid' if a
- * chunk is not XOR, CorruptionError if one is damaged. The buffer is the caller's.
+ * Replaces the content of `out` by the samples of one series in the range, of all parts in the order of priority. Throws
+ * StorageError 'invalid' if a chunk is not XOR, CorruptionError if one is damaged.
  */
 export function mergeSamples(
   parts: readonly (readonly Chunk[])[],
   range: TimeRange,
   codec: Pick<XorCodec, 'decodeXor'>,
-): SampleBuffer {
-  let merged = new SampleBuffer();
-  for (const chunks of parts) {
-    let part = new SampleBuffer();
-    const inRange = chunks.filter((chunk) => reachesInto(chunk, range));
-    part.reserve(inRange.reduce((sum, chunk) => sum + chunkSampleCount(chunk), 0));
-    for (const chunk of inRange) {
-      if (chunk.encoding !== XOR) throw undecodable(chunk);
-      if (part.length === 0 || chunk.minTimeMs > (part.timestamps[part.length - 1] as number)) {
-        codec.decodeXor(chunk.bytes, part);
-      } else {
-        const overlapping = new SampleBuffer();
-        codec.decodeXor(chunk.bytes, overlapping);
-        part = union(part, overlapping);
-      }
-    }
-    merged = union(merged, part);
-  }
-  return cutTo(merged, range);
+  out: SampleBuffer,
+): void {
+  out.length = 0;
+  for (const group of overlapGroups(parts, range)) appendGroup(group, codec, out);
+  cutTo(out, range);
 }
 
 /** How many samples a chunk holds, without decoding it. All encodings begin with the count. */
@@ -138,6 +129,38 @@ function undecodable(chunk: Chunk): StorageError {
   return new StorageError('invalid', `${what}: only float samples (XOR, ${XOR}) can be decoded or merged`);
 }
 
+/** Appends the samples of chunks that overlap each other and nothing before them. */
+function appendGroup(group: readonly PartChunk[], codec: Pick<XorCodec, 'decodeXor'>, out: SampleBuffer): void {
+  if (group.length === 1) {
+    for (const { chunk } of group) decode(chunk, codec, out);
+    return;
+  }
+  let merged = new SampleBuffer();
+  for (const chunks of groupByPart(group)) {
+    let part = new SampleBuffer();
+    part.reserve(chunks.reduce((sum, chunk) => sum + chunkSampleCount(chunk), 0));
+    for (const chunk of chunks) {
+      if (part.length === 0 || chunk.minTimeMs > (part.timestamps[part.length - 1] as number)) {
+        decode(chunk, codec, part);
+      } else {
+        const overlapping = new SampleBuffer();
+        decode(chunk, codec, overlapping);
+        part = union(part, overlapping);
+      }
+    }
+    merged = union(merged, part);
+  }
+  out.reserve(out.length + merged.length);
+  out.timestamps.set(merged.timestamps.subarray(0, merged.length), out.length);
+  out.values.set(merged.values.subarray(0, merged.length), out.length);
+  out.length += merged.length;
+}
+
+function decode(chunk: Chunk, codec: Pick<XorCodec, 'decodeXor'>, out: SampleBuffer): void {
+  if (chunk.encoding !== XOR) throw undecodable(chunk);
+  codec.decodeXor(chunk.bytes, out);
+}
+
 function encodeAgain(samples: SampleBuffer, codec: XorCodec, target: Chunk[]): void {
   const { timestamps, length } = samples;
   for (let from = 0; from < length; ) {
@@ -187,7 +210,7 @@ function bitsOf(values: Float64Array): Uint32Array {
 }
 
 /** Drops the rows outside the range, in place. */
-function cutTo(samples: SampleBuffer, range: TimeRange): SampleBuffer {
+function cutTo(samples: SampleBuffer, range: TimeRange): void {
   const { timestamps, values } = samples;
   let from = 0;
   let to = samples.length;
@@ -198,5 +221,4 @@ function cutTo(samples: SampleBuffer, range: TimeRange): SampleBuffer {
     values.copyWithin(0, from, to);
   }
   samples.length = to - from;
-  return samples;
 }
