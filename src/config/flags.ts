@@ -34,6 +34,8 @@ export class FlagError extends Error {
 /** The share of the machine's (or container's) memory that the head may take by default. */
 const HEAD_MEMORY_SHARE = 0.5;
 const SMALLEST_HEAD_BYTES = 64 * 1024 * 1024;
+/** The head lies in one WebAssembly memory, which ends at 4 GiB and holds requests and the WAL's ring too. */
+const LARGEST_HEAD_BYTES = 3840 * 1024 * 1024;
 const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 
 /** Settings as the flags alone say them; undefined: follows from the machine or from another flag. */
@@ -98,7 +100,7 @@ export const SERVE_FLAGS: { readonly [Setting in keyof GivenSettings]: Flag<Give
     placeholder: '<size>',
     description: 'Memory for series and samples that are not in blocks yet. When it is full, writes get 503.',
     defaults: [],
-    defaultNote: 'half of the memory of the container or machine',
+    defaultNote: 'half of the memory of the container or machine, at most 3.75GiB',
     repeatable: false,
     parse: optional(parseMemoryBudget),
   },
@@ -179,7 +181,7 @@ export function serveSettings(sources: FlagSources): ServeSettings {
   return Object.freeze({
     ...given,
     routePrefix: given.routePrefix ?? parseRoutePrefix(new URL(given.externalUrl ?? 'http://localhost/').pathname),
-    memoryBudgetBytes: given.memoryBudgetBytes ?? Math.floor(sources.memoryBytes * HEAD_MEMORY_SHARE),
+    memoryBudgetBytes: given.memoryBudgetBytes ?? defaultMemoryBudget(sources.memoryBytes),
   });
 }
 
@@ -241,8 +243,13 @@ function parsePath(text: string): string {
 
 function parseMemoryBudget(text: string): number {
   const bytes = parseSize(text);
-  if (bytes < SMALLEST_HEAD_BYTES) throw new ValueError('want at least 64MiB');
+  if (bytes < SMALLEST_HEAD_BYTES || bytes > LARGEST_HEAD_BYTES) throw new ValueError('want 64MiB to 3.75GiB');
   return bytes;
+}
+
+function defaultMemoryBudget(memoryBytes: number): number {
+  const share = Math.floor(memoryBytes * HEAD_MEMORY_SHARE);
+  return Math.min(Math.max(share, SMALLEST_HEAD_BYTES), LARGEST_HEAD_BYTES);
 }
 
 function parsePositiveDuration(text: string): number {

@@ -45,6 +45,12 @@ test('without flags the settings are the documented defaults', () => {
   expect(Object.isFrozen(settings())).toBe(true);
 });
 
+test('the head takes half of the memory, within what one head can hold', () => {
+  const budget = (memoryBytes: number): number =>
+    serveSettings({ commandLine: new Map(), environment: {}, memoryBytes }).memoryBudgetBytes;
+  expect([64 * GiB, 2 * GiB, 0].map(budget)).toEqual([3.75 * GiB, GiB, GiB / 16]);
+});
+
 test('a flag wins over the environment, and the environment over the default', () => {
   const environment = { VARVE_STORAGE_PATH: '/from-environment', VARVE_LOG_LEVEL: 'warn' };
   expect(settings(['storage.path=/from-flag'], environment)).toMatchObject({
@@ -117,7 +123,8 @@ test.each([
     '12 bananas',
     'want a size such as 512MiB, 2GB or a number of bytes (units are powers of 1024)',
   ],
-  ['head.memory-budget', '63MiB', 'want at least 64MiB'],
+  ['head.memory-budget', '63MiB', 'want 64MiB to 3.75GiB'],
+  ['head.memory-budget', '4GiB', 'want 64MiB to 3.75GiB'],
   ['head.idle-cut', '3', 'want a duration such as 5m, 1h30m or 1d (units ms, s, m, h, d, w, y)'],
   ['head.idle-cut', '0s', 'want more than 0'],
   ['receive.default-tenant-id', 'a/b', `want 1 to 150 of A-Z a-z 0-9 ! . _ * ' ( ) - and neither "." nor ".."`],
