@@ -106,15 +106,20 @@ export class Wal {
     this.#memory.notify(L.WAL_STOP);
     this.wake();
     await stopped;
-    this.#port.close();
   }
 
   #receive(message: WalThreadMessage): void {
     if ('durable' in message) this.#advance(message.durable);
     else if ('failing' in message) this.#fail(message.failing);
     else if ('recovered' in message) this.#recover();
-    else if ('stopped' in message) this.#stopped?.();
+    else if ('stopped' in message) this.#stop();
     else this.#options.onBroken(message.failed);
+  }
+
+  /** Closes the port at once: the thread may end in this very turn, and that is no failure any more. */
+  #stop(): void {
+    this.#port.close();
+    this.#stopped?.();
   }
 
   #advance(tail: number): void {
