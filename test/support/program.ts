@@ -10,10 +10,11 @@ export interface Ending {
 }
 
 const running = new Set<ChildProcess>();
-// A test runner that is interrupted disposes of nothing.
+// A test that runs into its time limit, or a runner that is interrupted, disposes of nothing.
 process.on('exit', () => {
   for (const child of running) child.kill('SIGKILL');
 });
+for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.once(signal, () => process.exit(1));
 
 /** A port of 127.0.0.1 that nobody listened on a moment ago. */
 export function freePort(): Promise<number> {
