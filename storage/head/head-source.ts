@@ -100,8 +100,8 @@ export class HeadSource implements SeriesSource {
     const wanted = this.#wanted(range);
     return series.map(({ chunkRefs }) => {
       const chunks = this.#view.chunks(chunkRefs[0] as number, wanted).filter((chunk) => reachesInto(chunk, range));
-      // Within a source the earlier chunk wins, and what was stored first is in the lower generation.
-      return chunks.sort((a, b) => a.minTimeMs - b.minTimeMs || a.generation - b.generation);
+      // At one timestamp the earlier chunk of the list wins, and what was stored first is in the lower generation.
+      return chunks.sort((a, b) => a.generation - b.generation || a.minTimeMs - b.minTimeMs);
     });
   }
 

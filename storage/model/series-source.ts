@@ -33,6 +33,9 @@ export interface SeriesSource {
   labelValues(name: string, matchers: readonly Matcher[], range: TimeRange): Promise<string[]>;
   /** The matching series that have chunks in the range, in label order. `matchers` see the series' own labels only. */
   select(matchers: readonly Matcher[], range: TimeRange): Promise<SourceSeries[]>;
-  /** The chunks of each series that reach into the range, in time order (they may overlap). The bytes are the caller's. */
+  /**
+   * The chunks of each series that reach into the range. They may overlap: at one timestamp the earlier chunk of the
+   * list wins. The bytes are the caller's to read, and may be views of one buffer.
+   */
   readChunks(series: readonly SourceSeries[], range: TimeRange): Promise<Chunk[][]>;
 }
