@@ -43,6 +43,24 @@ test('every variable of ours that a document names stands for a flag', () => {
   expect(findings(/\b(VARVE_[A-Z_]+[A-Z])\b/g).filter(({ found }) => !known.includes(found))).toEqual([]);
 });
 
+test('every metric of ours that a document names is exported', () => {
+  const sources = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.ts'))
+    .map((name) => readFileSync(join(root, 'src', name), 'utf8'));
+  const metrics = findings(/\bvarve_([a-z][a-z_]+[a-z])\b/g);
+  expect(metrics.length).toBeGreaterThan(1);
+  expect(metrics.filter(({ found }) => !sources.some((text) => text.includes(`'${found}'`)))).toEqual([]);
+});
+
+test('every flag that a document names is there', () => {
+  const known = Object.values(SERVE_FLAGS).map(({ name }) => name);
+  const areas = new Set(known.filter((name) => name.includes('.')).map((name) => name.split('.', 1)[0]));
+  const flags = findings(/(?<![\w-])--([a-z]+\.[a-z][\w.-]*\w)/g);
+  expect(flags.length).toBeGreaterThan(1);
+  const ours = flags.filter(({ found }) => areas.has(found.split('.', 1)[0]));
+  expect(ours.filter(({ found }) => !known.includes(found))).toEqual([]);
+});
+
 test('what the README shows as printed is what is printed', () => {
   const readme = documents.find(({ path }) => path === 'README.md')?.text ?? '';
   const printed = banner({

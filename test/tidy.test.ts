@@ -139,7 +139,7 @@ const sourceNamesAreKebabCase: Rule = ({ path }) =>
 const noMachinePaths: Rule = ({ path, text }) => {
   if (!/\.(?:md|py|ts|json|ya?ml|sh|toml)$|Dockerfile$|^\.ci\//.test(path)) return [];
   const found =
-    /(?<![\w.])\/(?:work|farm|home|root)\/\S*/.exec(text) ??
+    /(?<![\w.])\/(?:work|farm|root)\/\S*/.exec(text) ??
     (/\.(?:md|py)$/.test(path) ? /(?<![\w.])\/tmp\/\S*/.exec(text) : null);
   return found === null ? [] : [`${path}: "${found[0]}" exists on one machine only`];
 };
