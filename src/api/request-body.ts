@@ -66,7 +66,10 @@ export class RequestBodies {
         settled = true;
         resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, length));
       });
-      request.once('close', () => refuse(new ClientGoneError('the connection was closed within the body')));
+      request.once('close', () => {
+        // Every request is closed at last; an error with its stack is made only for one that ended too early.
+        if (!settled) refuse(new ClientGoneError('the connection was closed within the body'));
+      });
     });
   }
 

@@ -7,7 +7,7 @@ import type { Kernel } from '../kernel/kernel.ts';
 import * as L from '../kernel/layout.ts';
 import { StorageError } from '../lib/errors.ts';
 import type { Wal } from '../wal/wal.ts';
-import { type WriteOutcome, writeOutcome } from './write-outcome.ts';
+import { TOO_MANY_WINDOWS, type WriteOutcome, writeOutcome } from './write-outcome.ts';
 
 /** Samples later than this after now are rejected: one wrong clock must not move a tenant's windows. */
 const MAX_FUTURE_MS = 600_000;
@@ -74,6 +74,13 @@ export class HeadWriter {
       throw new StorageError(
         'unavailable',
         `the head is at its memory budget (--head.memory-budget); ${outcome.stored} samples of the request were stored`,
+      );
+    }
+    const crowded = outcome.rejectedBy.get(TOO_MANY_WINDOWS) ?? 0;
+    if (crowded > 0) {
+      throw new StorageError(
+        'unavailable',
+        `${crowded} samples wait for a cut: the tenant has samples of ${L.MAX_WINDOWS} windows of 2h in the head; ${outcome.stored} samples of the request were stored`,
       );
     }
     return outcome;

@@ -25,6 +25,9 @@ interface Reason {
   readonly text: (offender: Offender, latestMs: number) => string;
 }
 
+/** Not for ever: a cut makes room. */
+export const TOO_MANY_WINDOWS = 'too-many-windows';
+
 const reasons = new Map<number, Reason>([
   [L.REJECT_NO_NAME, { slug: 'missing-name', text: () => 'missing __name__' }],
   [L.REJECT_EMPTY_NAME, { slug: 'empty-label-name', text: () => 'empty label name' }],
@@ -57,7 +60,7 @@ const reasons = new Map<number, Reason>([
   [
     L.REJECT_WINDOWS,
     {
-      slug: 'too-many-windows',
+      slug: TOO_MANY_WINDOWS,
       text: () => `the tenant has samples of ${L.MAX_WINDOWS} windows of 2h in the head already`,
     },
   ],

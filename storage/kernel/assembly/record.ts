@@ -66,9 +66,10 @@ function recordValue(control: usize, flags: u8, at: usize, bits: u64): usize {
   let scale: f64 = 1;
   if (abs(value) < LARGEST_INTEGER / 1000) {
     for (let kind: u8 = 0; kind < 40; kind += kind === 0 ? KIND_SCALED : 8) {
-      const whole = nearest(value * scale);
-      if (reinterpret<u64>(whole / scale) === bits) {
-        const number = zigzag(<i64>whole);
+      const whole = <i64>nearest(value * scale);
+      // As it will be decoded: an integer has no −0.
+      if (reinterpret<u64>(<f64>whole / scale) === bits) {
+        const number = zigzag(whole);
         const bytes = <u8>((71 - clz(number)) >>> 3);
         store<u64>(at, number);
         store<u8>(control, flags | (kind + bytes));
