@@ -32,11 +32,7 @@ export async function serve(settings: ServeSettings): Promise<number> {
   const log = standardErrorLog(settings);
   const stop = new StopRequest(log);
   stop.listenToSignals();
-  process.on('SIGHUP', () => log.info('nothing to reload: flags are read at the start only'));
-  process.on('uncaughtException', (error) => {
-    log.error('a bug: the process ends, and the WAL restores what was acknowledged', { error: error.stack ?? error });
-    process.exit(EXIT.internal);
-  });
+  watchProcess(log);
 
   const journal = new DatabaseJournal(log, systemClock);
   const metrics = new Metrics();
@@ -74,6 +70,14 @@ export async function serve(settings: ServeSettings): Promise<number> {
     log.error('the server cannot go on', { error: error instanceof Error ? error : String(error) });
     return error instanceof StorageError && error.kind === 'locked' ? EXIT.locked : EXIT.failure;
   }
+}
+
+function watchProcess(log: Log): void {
+  process.on('SIGHUP', () => log.info('nothing to reload: flags are read at the start only'));
+  process.on('uncaughtException', (error) => {
+    log.error('a bug: the process ends, and the WAL restores what was acknowledged', { error: error.stack ?? error });
+    process.exit(EXIT.internal);
+  });
 }
 
 function standardErrorLog({ logLevel, logFormat }: ServeSettings): Log {
