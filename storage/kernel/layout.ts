@@ -26,6 +26,11 @@ export const FREE_BYTES: u32 = 76;
 export const FREE_BUFFERS: u32 = 80; // 11 classes
 export const FREE_PAGES: u32 = 128; // 7 classes
 
+// Slabs: what is read in the order of creation lies together. Each is the next free byte and the end.
+export const ALIAS_SLAB: u32 = 296;
+export const ROW_SLAB: u32 = 304;
+export const SLAB_BYTES: u32 = 1048576;
+
 // Roots of the hash tables (u32): [mask u32 | count u32 | (hash u32, pointer u32) × (mask + 1)].
 export const ALIASES: u32 = 192;
 export const SYMBOLS: u32 = 196;

@@ -22,6 +22,19 @@ export function allocate(size: usize): usize {
   return at;
 }
 
+/** `size` bytes of a slab: aliases and rows are walked in the order of creation, and neighbours are fetched ahead. */
+export function allocateIn(slab: usize, size: usize): usize {
+  const bytes = (size + 7) & ~7;
+  let at: usize = load<u32>(slab);
+  if (bytes > <usize>load<u32>(slab, 4) - at) {
+    const whole = max<usize>(bytes, L.SLAB_BYTES);
+    at = allocate(whole);
+    store<u32>(slab, <u32>(at + whole), 4);
+  }
+  store<u32>(slab, <u32>(at + bytes));
+  return at;
+}
+
 /** Whether `bytes` more may be used: of the budget, and of what addresses there are. */
 export function roomLeft(bytes: usize): bool {
   const bump = load<u32>(L.BUMP);

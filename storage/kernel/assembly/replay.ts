@@ -16,7 +16,7 @@ import { readDefinition } from './labels';
 import { slot, tableInsert, tableMask } from './table';
 import { findTenant } from './tenants';
 
-const ROOM_FOR_SERIES: usize = 6 * L.MAX_SERIES_BYTES;
+const ROOM_FOR_SERIES: usize = 6 * L.MAX_SERIES_BYTES + 2 * L.SLAB_BYTES;
 
 function refHash(ref: u64): u32 {
   return finish(mix(<u64>load<u32>(L.HASH_SEED), ref));

@@ -16,14 +16,14 @@ import { labelActual, readLabels, skipField } from './labels';
 import { roomLeft } from './memory';
 import { beginRecords, definitionsFull, endRecords, recordDefinition, recordSample, samplesFull } from './record';
 import { CONFLICT, DUPLICATE, FIRST_REJECT, place, STORED } from './rows';
-import { addAlias, findAlias, findOrMakeRow, rowIsNew } from './series';
+import { addAlias, aliasCandidate, aliasHash, findAlias, findHashedAlias, findOrMakeRow, rowIsNew } from './series';
 
 const LABEL: u8 = 0x0a; // field 1, length-delimited
 const SAMPLE: u8 = 0x12;
 const EXEMPLAR: u8 = 0x1a;
 const HISTOGRAM: u8 = 0x22;
 /** What a series can need at most: symbols, labels, alias, row, postings; chunks come a page at a time. */
-const ROOM_FOR_SERIES: usize = 6 * L.MAX_SERIES_BYTES;
+const ROOM_FOR_SERIES: usize = 6 * L.MAX_SERIES_BYTES + 2 * L.SLAB_BYTES;
 /** Where labels that are not in one piece are gathered. */
 const GATHERED: usize = L.SCRATCH + 2097152;
 const OFFENDER_LABELS: usize = L.SCRATCH + 1310720;
@@ -73,6 +73,9 @@ function readField(at: usize, end: usize): usize {
 export function validate(tenant: usize, length: usize): bool {
   const end = <usize>L.RAW + length;
   let count: u32 = 0, previous: usize = 0;
+  firstUnknown = 0;
+  wrongGuesses = 0;
+  doubt = 0;
   store<u32>(L.PLAN_NEXT, 0);
   memory.fill(L.OUT_RECEIVED, 0, L.OFFENDERS - L.OUT_RECEIVED);
   let at: usize = L.RAW;
@@ -89,38 +92,94 @@ export function validate(tenant: usize, length: usize): bool {
     if (count === L.MAX_SERIES_PER_REQUEST) return fail(L.ERROR_SERIES_COUNT, start);
     const entry = <usize>L.PLAN + <usize>count * L.PLAN_ENTRY_BYTES;
     if (!planSeries(tenant, entry, body, at, previous)) return false;
-    previous = load<u32>(entry, L.PLAN_ALIAS);
     count++;
+    const planned = entry + L.PLAN_ENTRY_BYTES;
+    if (firstUnknown !== 0 && planned - firstUnknown >= FETCH_AHEAD * L.PLAN_ENTRY_BYTES && !findUnknown(tenant, firstUnknown, planned)) return false;
+    previous = load<u32>(entry, L.PLAN_ALIAS);
   }
+  if (firstUnknown !== 0 && !findUnknown(tenant, firstUnknown, <usize>L.PLAN + <usize>count * L.PLAN_ENTRY_BYTES)) return false;
   store<u32>(L.PLAN_COUNT, count);
   return true;
 }
 
+/** So many series are looked ahead at. */
+const FETCH_AHEAD: u32 = 16;
+/** What was only touched ends up here, so that the reads are not optimized away. */
+let fetched: u32 = 0;
+
+/** In a request that mixes its series nothing is guessed for so many looks: a wrong guess costs several cache misses. */
+const GUESS_AGAIN_AFTER: i32 = 64;
+let wrongGuesses: u32 = 0;
+let doubt: i32 = 0;
+
 function planSeries(tenant: usize, entry: usize, body: usize, end: usize, previous: usize): bool {
-  let alias: usize = previous === 0 ? 0 : <usize>load<u32>(previous, L.ALIAS_NEXT);
+  let alias: usize = previous === 0 || --doubt > 0 ? 0 : <usize>load<u32>(previous, L.ALIAS_NEXT);
   let fields = body;
   if (alias !== 0) {
     const length: usize = load<u32>(alias, L.ALIAS_LENGTH);
     const ends = body + length;
-    if (length < end - body && load<u8>(ends) !== LABEL && equal(alias + L.ALIAS_WIRE, body, length)) fields = ends;
-    else alias = 0;
+    if (length < end - body && load<u8>(ends) !== LABEL && equal(alias + L.ALIAS_WIRE, body, length)) {
+      fields = ends;
+      wrongGuesses = 0;
+    } else {
+      alias = 0;
+      if (++wrongGuesses > 4) doubt = GUESS_AGAIN_AFTER;
+    }
   }
   if (alias === 0) {
     while (fields < end && load<u8>(fields) === LABEL) {
-      if (!checkLabel(fields, end)) return false;
+      if (readField(fields, end) === 0) return false;
       fields = fieldEnd;
     }
   }
   const labelsLength = fields - body;
   const inOnePiece = checkFields(entry, fields, end);
   if (inOnePiece < 0) return false;
+  if (inOnePiece === 0 && !checkLabels(body, fields)) return false;
   store<u32>(entry, inOnePiece !== 0 ? <u32>body : 0, L.PLAN_LABELS);
   store<u32>(entry, <u32>labelsLength, L.PLAN_LABELS_BYTES);
   store<u32>(entry, <u32>(inOnePiece !== 0 ? fields : body), L.PLAN_FIELDS);
   store<u32>(entry, <u32>end, L.PLAN_END);
   store<u32>(entry, 0, L.PLAN_ROW);
-  if (alias === 0 && inOnePiece !== 0) alias = findAlias(tenant, body, labelsLength);
   store<u32>(entry, <u32>(inOnePiece !== 0 ? alias : 0), L.PLAN_ALIAS);
+  if (alias !== 0 || inOnePiece === 0) return true;
+  store<u32>(entry, aliasHash(tenant, body, labelsLength), L.PLAN_ROW);
+  if (doubt <= 0) return findUnknown(tenant, entry, entry + L.PLAN_ENTRY_BYTES);
+  if (firstUnknown === 0) firstUnknown = entry;
+  return true;
+}
+
+/** The first entry of the plan whose alias is still to be found, its hash in PLAN_ROW; 0 = none. */
+let firstUnknown: usize = 0;
+
+/**
+ * Finds the aliases of the entries from `at` to `end` that have none, all steps of a kind together, so that the cache
+ * misses overlap. Bytes that an alias has are well-formed; only the labels of others are looked into.
+ */
+function findUnknown(tenant: usize, at: usize, end: usize): bool {
+  let touched: u32 = 0;
+  for (let entry = at; entry < end; entry += L.PLAN_ENTRY_BYTES) touched ^= <u32>aliasCandidate(load<u32>(entry, L.PLAN_ROW));
+  for (let entry = at; entry < end; entry += L.PLAN_ENTRY_BYTES) {
+    const alias = aliasCandidate(load<u32>(entry, L.PLAN_ROW));
+    touched ^= load<u32>(alias, L.ALIAS_LENGTH) ^ load<u32>(alias, 64) ^ load<u32>(alias, 128);
+  }
+  fetched = touched;
+  for (let entry = at; entry < end; entry += L.PLAN_ENTRY_BYTES) {
+    const hash = load<u32>(entry, L.PLAN_ROW);
+    const labels: usize = load<u32>(entry, L.PLAN_LABELS), length: usize = load<u32>(entry, L.PLAN_LABELS_BYTES);
+    store<u32>(entry, 0, L.PLAN_ROW);
+    if (load<u32>(entry, L.PLAN_ALIAS) !== 0 || labels === 0) continue;
+    const alias = findHashedAlias(tenant, labels, length, hash);
+    if (alias === 0 && !checkLabels(labels, labels + length)) return false;
+    store<u32>(entry, <u32>alias, L.PLAN_ALIAS);
+  }
+  firstUnknown = 0;
+  return true;
+}
+
+/** The label fields of a series from `at` on, whose own bounds were checked. */
+function checkLabels(at: usize, end: usize): bool {
+  for (; at < end; at = fieldEnd) if (!checkLabel(at, end)) return false;
   return true;
 }
 
@@ -213,6 +272,7 @@ export function apply(tenant: usize, latest: i64): u32 {
       result = L.APPLIED_PART;
       break;
     }
+    if ((next & (FETCH_AHEAD - 1)) === 0) fetchAhead(entry);
     if (load<u32>(entry, L.PLAN_SAMPLES) === 0) continue;
     let alias: usize = load<u32>(entry, L.PLAN_ALIAS);
     let row: usize = load<u32>(entry, L.PLAN_ROW);
@@ -234,6 +294,22 @@ export function apply(tenant: usize, latest: i64): u32 {
   report(tenant);
   endRecords();
   return result;
+}
+
+/**
+ * Touches what the next series will need, all of a kind in one short loop, so that the cache misses overlap: rows, then
+ * the ends of their open chunks. Entries behind the plan hold old pointers or none, which may be read.
+ */
+function fetchAhead(entry: usize): void {
+  const end = entry + FETCH_AHEAD * L.PLAN_ENTRY_BYTES;
+  let touched: u32 = 0;
+  for (let at = entry; at < end; at += L.PLAN_ENTRY_BYTES) touched ^= load<u32>(load<u32>(at, L.PLAN_ALIAS), L.ALIAS_ROW);
+  for (let at = entry; at < end; at += L.PLAN_ENTRY_BYTES) touched ^= load<u8>(load<u32>(load<u32>(at, L.PLAN_ALIAS), L.ALIAS_ROW) + L.ROW_OPEN, L.OPEN_PUBLISHED);
+  for (let at = entry; at < end; at += L.PLAN_ENTRY_BYTES) {
+    const row: usize = load<u32>(load<u32>(at, L.PLAN_ALIAS), L.ALIAS_ROW);
+    touched ^= load<u8>(load<u32>(row + L.ROW_OPEN, L.OPEN_BUFFER) + (load<u32>(row + L.ROW_OPEN, L.OPEN_PUBLISHED) >>> 3));
+  }
+  fetched = touched;
 }
 
 function report(tenant: usize): void {

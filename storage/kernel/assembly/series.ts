@@ -5,7 +5,7 @@
 import * as L from '../layout';
 import { equal, finish, hashBytes, mix } from './bytes';
 import { labelCount, labelName, labelNameLength, labelValue, labelValueLength } from './labels';
-import { allocate, listPush } from './memory';
+import { allocate, allocateIn, listPush } from './memory';
 import { addPosting, intern } from './symbols';
 import { slot, tableInsert, tableMask } from './table';
 
@@ -15,7 +15,23 @@ const ALIASES_AT_LEAST: u32 = 1024;
 
 /** The alias of wire bytes for a tenant, or 0. */
 export function findAlias(tenant: usize, wire: usize, length: usize): usize {
-  const hash = hashBytes(wire, length, <u32>tenant);
+  return findHashedAlias(tenant, wire, length, aliasHash(tenant, wire, length));
+}
+
+export function aliasHash(tenant: usize, wire: usize, length: usize): u32 {
+  return hashBytes(wire, length, <u32>tenant);
+}
+
+/** The first candidate for an alias with this hash, or 0; only to be touched. */
+// @ts-ignore: decorator
+@inline
+export function aliasCandidate(hash: u32): usize {
+  const table: usize = load<u32>(L.ALIASES);
+  return load<u32>(slot(table, hash & tableMask(table)), 4);
+}
+
+/** As `findAlias`, for bytes whose hash is known. */
+export function findHashedAlias(tenant: usize, wire: usize, length: usize, hash: u32): usize {
   const table: usize = load<u32>(L.ALIASES);
   const mask = tableMask(table);
   for (let i = hash & mask; ; i = (i + 1) & mask) {
@@ -32,7 +48,7 @@ export function findAlias(tenant: usize, wire: usize, length: usize): usize {
 export function addAlias(tenant: usize, wire: usize, length: usize, row: usize): usize {
   const count = load<u32>(load<u32>(L.ALIASES), 4);
   if (count > ALIASES_AT_LEAST && count > load<u32>(L.ROWS, L.LIST_COUNT) * ALIASES_PER_SERIES) return 0;
-  const alias = allocate(<usize>L.ALIAS_WIRE + length);
+  const alias = allocateIn(L.ALIAS_SLAB, <usize>L.ALIAS_WIRE + length);
   store<u32>(alias, <u32>tenant, L.ALIAS_TENANT);
   store<u32>(alias, <u32>row, L.ALIAS_ROW);
   store<u32>(alias, <u32>length, L.ALIAS_LENGTH);
@@ -79,7 +95,7 @@ function makeRow(tenant: usize, hash: u32, pairs: usize, count: u32): usize {
   const labels = allocate(4 + (<usize>count << 3));
   store<u32>(labels, count);
   memory.copy(labels + 4, pairs, <usize>count << 3);
-  const row = allocate(L.ROW_BYTES);
+  const row = allocateIn(L.ROW_SLAB, L.ROW_BYTES);
   store<u32>(row, <u32>labels, L.ROW_LABELS);
   store<u64>(row, load<u64>(L.NEXT_REF), L.ROW_REF);
   store<u64>(L.NEXT_REF, load<u64>(L.NEXT_REF) + 1);
