@@ -2,29 +2,31 @@
  * The engine: one data directory with all its tenants. Writes go to the head and the log, cuts turn the head into
  * blocks in the bucket, readers on other threads see both through snapshots.
  */
-import { type BlockMeta, blockCoverage } from './block/meta.ts';
+import type { BlockMeta } from './block/meta.ts';
 import { BlockList } from './bucket/block-list.ts';
-import type { Bucket } from './bucket/bucket.ts';
 import { DirectoryBucket } from './bucket/directory-bucket.ts';
+import { HeadCheckpointer } from './compact/head-checkpointer.ts';
 import { HeadCutter } from './compact/head-cutter.ts';
-import { type Identity, readIdentity } from './data-directory.ts';
-import type { BackgroundInit } from './head/background.ts';
+import { readIdentity } from './data-directory.ts';
+import { BackgroundThread } from './head/background-thread.ts';
 import { HeadWriter } from './head/head-writer.ts';
+import { KernelGuard } from './head/kernel-guard.ts';
+import { type OwnBlock, ownBlocks, replayLog } from './head/replay.ts';
+import { SecondDefinitions } from './head/second-definitions.ts';
 import { type Snapshot, Snapshots } from './head/snapshots.ts';
 import type { WriteOutcome } from './head/write-outcome.ts';
 import type { Clock } from './io/clock.ts';
-import { type DirectoryLock, lockDirectory } from './io/directory-lock.ts';
-import { type Executor, moduleUrl, nextTurn, type Port } from './io/executor.ts';
-import type { FileSystem } from './io/file-system.ts';
+import type { Executor } from './io/executor.ts';
+import type { DirectoryLock, FileSystem } from './io/file-system.ts';
 import type { Random } from './io/random.ts';
+import { isSystemError } from './io/system-error.ts';
 import { Kernel } from './kernel/kernel.ts';
 import * as L from './kernel/layout.ts';
-import { CorruptionError, StorageError } from './lib/errors.ts';
-import { UlidGenerator } from './lib/ulid.ts';
+import { StorageError } from './lib/errors.ts';
+import { UlidGenerator, ulidTimeMs } from './lib/ulid.ts';
 import type { Labels } from './model/labels.ts';
 import type { TimeRange } from './model/time-range.ts';
 import type { ReaderInit } from './select/reader.ts';
-import { type RecoveryReport, recoverWal } from './wal/recovery.ts';
 import { listWalFiles, walDirectory } from './wal/segment.ts';
 import { Wal } from './wal/wal.ts';
 
@@ -85,6 +87,8 @@ export interface DatabaseStats {
   readonly seriesCreated: number;
   readonly walBytes: number;
   readonly walPendingBytes: number;
+  /** Since the oldest byte was written that is not durable yet; 0 if there is none. */
+  readonly notDurableSeconds: number;
   readonly walSyncs: number;
   readonly walSegments: number;
   readonly walFailing: number;
@@ -96,8 +100,7 @@ export interface DatabaseStats {
 }
 
 const WAL_SEGMENT_BYTES = 16 * 1024 * 1024;
-/** While it replays, the thread answers others this often. */
-const REPLAY_TURN_BYTES = 8 * 1024 * 1024;
+const SECOND_DEFINITIONS_INTERVAL_MS = 1000;
 
 /** The parts of an open engine. */
 interface Parts {
@@ -106,15 +109,19 @@ interface Parts {
   readonly wal: Wal;
   readonly writer: HeadWriter;
   readonly cutter: HeadCutter;
+  readonly checkpointer: HeadCheckpointer;
   readonly blocks: BlockList;
   readonly snapshots: Snapshots;
-  readonly background: Port;
+  readonly background: BackgroundThread;
+  readonly stopSecondDefinitions: () => void;
 }
 
 export class Database {
   readonly #options: DatabaseOptions;
   readonly #parts: Parts;
-  #nextReader = 1;
+  /** Numbers of the reader threads that live. */
+  readonly #readers = new Set<number>();
+  #lastReader = 0;
 
   private constructor(options: DatabaseOptions, parts: Parts) {
     this.#options = options;
@@ -129,7 +136,7 @@ export class Database {
   static async open(options: DatabaseOptions): Promise<Database> {
     const { fileSystem, directory } = options;
     fileSystem.makeDirectory(directory);
-    const lock = lockDirectory(directory);
+    const lock = fileSystem.lockDirectory(directory);
     try {
       return new Database(options, await openParts(options, lock));
     } catch (error) {
@@ -162,21 +169,38 @@ export class Database {
     this.#parts.snapshots.release(id);
   }
 
-  /** What one more reader thread starts with. Throws StorageError 'limit' beyond 63 in the life of the engine at once. */
+  /**
+   * What one more reader thread starts with; to be given back with `releaseReader` when the thread has ended. Throws
+   * StorageError 'limit' if too many live.
+   */
   readerInit(): ReaderInit {
-    const reader = 1 + (this.#nextReader++ % (L.MAX_READERS - 1));
     const { externalLabels, tenantLabelName } = this.#options;
     return {
       memory: this.#parts.kernel.memory.memory,
-      reader,
+      reader: this.#takeReader(),
       bucketDirectory: bucketDirectory(this.#options.directory),
       externalLabels,
       tenantLabelName,
     };
   }
 
+  /** The thread that was started with `init` reads no more. A second release does nothing. */
+  releaseReader({ reader }: ReaderInit): void {
+    this.#readers.delete(reader);
+  }
+
+  /** A number that nobody has, and that was given back as long ago as possible. Number 0 is the background thread's. */
+  #takeReader(): number {
+    const last = L.MAX_READERS - 1;
+    if (this.#readers.size === last) throw new StorageError('limit', `${last} reader threads live already`);
+    do this.#lastReader = (this.#lastReader % last) + 1;
+    while (this.#readers.has(this.#lastReader));
+    this.#readers.add(this.#lastReader);
+    return this.#lastReader;
+  }
+
   stats(): DatabaseStats {
-    const { kernel, wal, writer, cutter, blocks, snapshots } = this.#parts;
+    const { kernel, wal, writer, cutter, checkpointer, blocks, snapshots } = this.#parts;
     const { fileSystem, directory } = this.#options;
     const files = fileSystem.list(`${directory}/wal`);
     return {
@@ -191,11 +215,12 @@ export class Database {
       seriesCreated: writer.totals.newSeries,
       walBytes: files.reduce((sum, { name }) => sum + fileBytes(fileSystem, `${directory}/wal/${name}`), 0),
       walPendingBytes: wal.pendingBytes,
+      notDurableSeconds: wal.notDurableMs / 1000,
       walSyncs: wal.syncs,
-      walSegments: cutter.segments,
+      walSegments: checkpointer.segments,
       walFailing: wal.failure === undefined ? 0 : 1,
-      cuts: cutter.totals.cuts,
-      checkpoints: cutter.totals.checkpoints,
+      cuts: cutter.count,
+      checkpoints: checkpointer.count,
       blocks: blocks.size,
       snapshots: snapshots.count,
       tenants: [...writer.tenants].length,
@@ -204,8 +229,9 @@ export class Database {
 
   /** Refuses further writes, makes the last ones durable and gives the directory free. */
   async close(): Promise<void> {
-    const { writer, cutter, wal, background, lock } = this.#parts;
-    writer.close();
+    const { writer, cutter, wal, background, lock, stopSecondDefinitions } = this.#parts;
+    stopSecondDefinitions();
+    await writer.close();
     await cutter.close();
     await wal.close();
     background.close();
@@ -217,12 +243,18 @@ function bucketDirectory(directory: string): string {
   return `${directory}/bucket`;
 }
 
+/** The size of a file, 0 if it has gone meanwhile. */
 function fileBytes(fileSystem: FileSystem, path: string): number {
-  const file = fileSystem.open(path, 'read');
   try {
-    return file.size();
-  } finally {
-    file.close();
+    const file = fileSystem.open(path, 'read');
+    try {
+      return file.size();
+    } finally {
+      file.close();
+    }
+  } catch (error) {
+    if (isSystemError(error) && error.code === 'ENOENT') return 0;
+    throw error;
   }
 }
 
@@ -234,52 +266,74 @@ async function openParts(options: DatabaseOptions, lock: DirectoryLock): Promise
   // What a crash left half-written; the log still has its samples.
   fileSystem.remove(blocksDirectory);
   fileSystem.makeDirectory(blocksDirectory);
-  const bucket: Bucket = new DirectoryBucket(fileSystem, bucketDirectory(directory));
+  const bucket = new DirectoryBucket(fileSystem, bucketDirectory(directory));
   const blocks = new BlockList({ tenantLabelName: options.tenantLabelName, defaultTenant: options.defaultTenant });
-  await blocks.load(bucket, (message) => onEvent({ kind: 'block-skipped', message }));
+  const onSkipped = (message: string): void => onEvent({ kind: 'block-skipped', message });
+  await blocks.load(bucket, onSkipped);
+  const own = ownBlocks(blocks, identity, onSkipped);
 
-  const seed = new Uint8Array(4);
-  random.fill(seed);
-  const kernel = new Kernel({ budgetBytes: options.memoryBudgetBytes, seed: new DataView(seed.buffer).getUint32(0) });
-  const report = await replay(options, kernel, identity, blocks);
+  const kernel = new Kernel({ budgetBytes: options.memoryBudgetBytes, seed: randomWord(random) });
+  const report = await replayLog(fileSystem, directory, kernel, own, {
+    onProgress: (replayedBytes, totalBytes) => onEvent({ kind: 'replay-progress', replayedBytes, totalBytes }),
+    onDamage: (message) => onEvent({ kind: 'wal-damage', message }),
+  });
   const fail = (message: string): void => onEvent({ kind: 'failed', message });
+  const guard = new KernelGuard(fail);
   const wal = new Wal(kernel.memory, {
     dataDirectory: directory,
     segmentBytes: options.walSegmentBytes ?? WAL_SEGMENT_BYTES,
     firstSegment: report.nextSegment,
     executor,
+    clock,
     onFailing: (message) => onEvent({ kind: 'wal-failing', message }),
     onRecovered: () => onEvent({ kind: 'wal-recovered' }),
     onBroken: fail,
   });
-  const writer = new HeadWriter(kernel, wal, clock, (error) =>
-    fail(error instanceof Error ? (error.stack ?? error.message) : String(error)),
-  );
+  const writer = new HeadWriter(kernel, guard, wal, clock);
   for (const tenant of kernel.tenantKeys()) writer.tenant(tenant);
-  const backgroundInit: BackgroundInit = {
-    memory: kernel.memory.memory,
-    reader: 0,
-    dataDirectory: directory,
-    blocksDirectory,
-  };
-  const background = executor.start(moduleUrl('./head/background', import.meta.url), backgroundInit);
-  background.onClose((error) => fail(error?.message ?? 'the background thread ended'));
+  const secondDefinitions = new SecondDefinitions(kernel, wal, guard);
+  const stopSecondDefinitions = clock.every(SECOND_DEFINITIONS_INTERVAL_MS, () => secondDefinitions.write());
+  const background = new BackgroundThread(
+    executor,
+    { memory: kernel.memory.memory, reader: 0, dataDirectory: directory, blocksDirectory },
+    fail,
+  );
+  const checkpointer = new HeadCheckpointer(
+    { kernel, wal, background, clock },
+    {
+      generation: report.nextGeneration,
+      oldestSegment: oldestSegment(fileSystem, directory) ?? report.nextSegment,
+      onCheckpoint: (bytes, durationMs) => onEvent({ kind: 'checkpoint', bytes, durationMs }),
+      onRetry: (message) => onEvent({ kind: 'retry', what: 'checkpoint', message }),
+    },
+  );
   const snapshots = new Snapshots();
+  const newestMs = newestUlidMs(own);
   const cutter = new HeadCutter(
-    { kernel, wal, writer, bucket, blocks, snapshots, background, clock, ulids },
+    { kernel, guard, wal, writer, bucket, blocks, snapshots, background, checkpointer, clock },
     {
       instance: identity.instance,
       epoch: identity.epoch,
       idleCutMs: options.idleCutMs,
-      generation: report.nextGeneration,
-      oldestSegment: oldestSegment(fileSystem, directory) ?? report.nextSegment,
+      // The clock may have gone back since the last start.
+      nextUlid: () => ulids.next(Math.max(clock.nowMs(), newestMs + 1)),
       thanosLabels: (tenant) => thanosLabels(options, tenant),
       onCut: (tenant, meta, durationMs) => onEvent(cutEvent(tenant, meta, durationMs)),
-      onCheckpoint: (bytes, durationMs) => onEvent({ kind: 'checkpoint', bytes, durationMs }),
-      onRetry: (what, message) => onEvent({ kind: 'retry', what, message }),
+      onRetry: (message) => onEvent({ kind: 'retry', what: 'cut', message }),
     },
   );
-  return { lock, kernel, wal, writer, cutter, blocks, snapshots, background };
+  return { lock, kernel, wal, writer, cutter, checkpointer, blocks, snapshots, background, stopSecondDefinitions };
+}
+
+function randomWord(random: Random): number {
+  const bytes = new Uint8Array(4);
+  random.fill(bytes);
+  return new DataView(bytes.buffer).getUint32(0);
+}
+
+/** When the newest of the blocks was made, or −1. */
+function newestUlidMs(blocks: readonly OwnBlock[]): number {
+  return blocks.reduce((newestMs, { ulid }) => Math.max(newestMs, ulidTimeMs(ulid)), -1);
 }
 
 /** The oldest segment that the log still has. */
@@ -288,68 +342,6 @@ function oldestSegment(fileSystem: FileSystem, directory: string): number | unde
     .filter(({ kind }) => kind === 'segment')
     .map(({ number }) => number);
   return numbers.length === 0 ? undefined : Math.min(...numbers);
-}
-
-/** Brings the log back into the head, without what the blocks of this log hold already. */
-async function replay(
-  { fileSystem, directory, onEvent }: DatabaseOptions,
-  kernel: Kernel,
-  identity: Identity,
-  blocks: BlockList,
-): Promise<RecoveryReport> {
-  for (const meta of blocks) coverBlock(kernel, identity, meta, onEvent);
-  const recovery = recoverWal(fileSystem, directory, (replayedBytes, totalBytes) =>
-    onEvent({ kind: 'replay-progress', replayedBytes, totalBytes }),
-  );
-  let sinceTurn = 0;
-  for (const { kind, sequence, payload, segment, offset } of recovery.frames()) {
-    const status = kernel.replay(payload, BigInt(kind === 'checkpoint' ? 0 : sequence));
-    if (status === L.OUT_OF_MEMORY) {
-      throw new StorageError(
-        'unavailable',
-        'the log does not fit the memory budget: start with a larger --head.memory-budget',
-      );
-    }
-    if (status === L.REPLAY_DAMAGED)
-      onEvent({
-        kind: 'wal-damage',
-        message: `${kind} ${segment} at ${offset}: a record of type ${payload[0]} makes no sense`,
-      });
-    sinceTurn += payload.length;
-    if (sinceTurn < REPLAY_TURN_BYTES) continue;
-    sinceTurn = 0;
-    await nextTurn();
-  }
-  const { report } = recovery;
-  for (const { file, offset, length, quarantine } of report.damages) {
-    onEvent({
-      kind: 'wal-damage',
-      message: `${file} at ${offset}: ${length} bytes are damaged, kept as ${quarantine ?? '(could not be kept)'}`,
-    });
-  }
-  for (const { first, last } of report.gaps)
-    onEvent({ kind: 'wal-damage', message: `records ${first} to ${last} are missing` });
-  const orphans = kernel.orphanSamples;
-  if (orphans > 0)
-    onEvent({ kind: 'wal-damage', message: `${orphans} samples belong to series whose definitions are lost` });
-  kernel.continueLog(BigInt(report.nextSequence), report.nextGeneration);
-  return report;
-}
-
-function coverBlock(
-  kernel: Kernel,
-  { instance, epoch }: Identity,
-  meta: BlockMeta,
-  onEvent: DatabaseOptions['onEvent'],
-): void {
-  try {
-    const coverage = blockCoverage(meta, `${meta.ulid}/meta.json`);
-    if (coverage === undefined || coverage.instance !== instance || coverage.epoch !== epoch) return;
-    kernel.cover(kernel.tenant(coverage.tenant), coverage.window, coverage.generation, BigInt(coverage.position));
-  } catch (error) {
-    if (!(error instanceof CorruptionError)) throw error;
-    onEvent({ kind: 'block-skipped', message: error.message });
-  }
 }
 
 function thanosLabels({ externalLabels, tenantLabelName }: DatabaseOptions, tenant: string): Record<string, string> {

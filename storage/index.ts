@@ -9,6 +9,7 @@ export { type Executor, inlineExecutor, moduleUrl, nextTurn, type Port, workerEx
 export type { FileSystem } from './io/file-system.ts';
 export { nodeFileSystem } from './io/node-file-system.ts';
 export { type Random, systemRandom } from './io/random.ts';
+export type { World } from './io/world.ts';
 export { ChunkCodec } from './kernel/chunk-codec.ts';
 export { ByteWriter } from './lib/bytes.ts';
 export { crc32c } from './lib/crc32c.ts';

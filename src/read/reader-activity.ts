@@ -1,5 +1,5 @@
 /** The activity of a reader thread: sees the head through shared memory and blocks through its own file handles. */
-import { openReader, type Port, type ReaderInit } from '../../storage/index.ts';
+import { openReader, type Port, type ReaderInit, type World } from '../../storage/index.ts';
 import type { ReadLimits } from './read-job.ts';
 import { serveReads } from './read-server.ts';
 
@@ -10,6 +10,6 @@ export interface ReaderActivityInit {
 }
 
 /** Called by the executor on the new thread. */
-export function run(port: Port, init: ReaderActivityInit): void {
-  serveReads(port, openReader(init.reader), init.limits);
+export function run(port: Port, init: ReaderActivityInit, { fileSystem }: World): void {
+  serveReads(port, openReader(init.reader, fileSystem), init.limits);
 }

@@ -9,6 +9,7 @@ import {
   type Executor,
   moduleUrl,
   type Port,
+  type ReaderInit,
   StorageError,
   systemClock,
   workerExecutor,
@@ -18,7 +19,7 @@ import { DEFAULT_READ_LIMITS, type FromReader, type ReadJob, type ReadLimits, ty
 import type { ReaderActivityInit } from './reader-activity.ts';
 
 /** What readers need of a database. */
-export type ReadableDatabase = Pick<Database, 'snapshot' | 'release' | 'readerInit'>;
+export type ReadableDatabase = Pick<Database, 'snapshot' | 'release' | 'readerInit' | 'releaseReader'>;
 
 export interface ReaderPoolSettings {
   /** Threads; one core is left to the writer. */
@@ -69,6 +70,8 @@ export interface ReaderPoolStats {
 /** One place for a thread. `port` is undefined after a thread has died young: then the next read starts another. */
 interface Slot {
   port: Port | undefined;
+  /** What the thread was started with. */
+  init: ReaderInit | undefined;
   isReady: boolean;
   readonly reads: Map<number, PendingRead>;
 }
@@ -105,6 +108,7 @@ export class ReaderPool {
     };
     this.#slots = Array.from({ length: this.#settings.threads }, () => ({
       port: undefined,
+      init: undefined,
       isReady: false,
       reads: new Map(),
     }));
@@ -159,7 +163,7 @@ export class ReaderPool {
     }
     for (const slot of this.#slots) {
       slot.port?.close();
-      slot.port = undefined;
+      this.#endThread(slot);
       for (const read of slot.reads.values()) this.#finish(slot, read, closed);
     }
   }
@@ -190,7 +194,8 @@ export class ReaderPool {
 
   #startThread(slot: Slot): void {
     const { executor, activity } = this.#components;
-    const init: ReaderActivityInit = { reader: this.#database.readerInit(), limits: this.#settings.limits };
+    slot.init = this.#database.readerInit();
+    const init: ReaderActivityInit = { reader: slot.init, limits: this.#settings.limits };
     const port = executor.start(activity, init);
     slot.port = port;
     slot.isReady = false;
@@ -200,8 +205,14 @@ export class ReaderPool {
     });
   }
 
-  #replaceThread(slot: Slot, cause: Error | undefined): void {
+  #endThread(slot: Slot): void {
     slot.port = undefined;
+    if (slot.init !== undefined) this.#database.releaseReader(slot.init);
+    slot.init = undefined;
+  }
+
+  #replaceThread(slot: Slot, cause: Error | undefined): void {
+    this.#endThread(slot);
     const error = new StorageError('unavailable', `a reader thread ended: ${cause?.message ?? 'without a reason'}`, {
       cause,
     });

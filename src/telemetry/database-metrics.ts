@@ -23,6 +23,7 @@ const DATABASE_METRICS: { readonly [Name in Figure]: DatabaseMetric } = {
   seriesCreated: counter('head_series_created_total', 'Series that were new to the head.'),
   walBytes: gauge('wal_size_bytes', 'Bytes of the files of the WAL.'),
   walPendingBytes: gauge('wal_pending_bytes', 'Bytes of WAL records that are not on disk yet.'),
+  notDurableSeconds: gauge('wal_not_durable_seconds', 'Age of the oldest WAL record that is not on disk yet.'),
   walSyncs: counter('wal_syncs_total', 'Times the WAL was synced to disk.'),
   walSegments: gauge('wal_segments', 'Segments of the WAL that are kept.'),
   walFailing: gauge('wal_failing', '1 while the WAL cannot be written, and writes get 503.'),

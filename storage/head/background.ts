@@ -1,10 +1,12 @@
 /**
  * The background thread of the head: an activity (storage/io/executor.ts) that cuts blocks and writes checkpoints, one
- * job after the other, and changes nothing in the head. Its answer to a job comes when the result is durable.
+ * job after the other, and changes nothing in the head. Its answer to a job comes when the result is durable. The other
+ * end is background-thread.ts.
  */
 import type { BlockMeta } from '../block/meta.ts';
 import type { Port } from '../io/executor.ts';
-import { nodeFileSystem } from '../io/node-file-system.ts';
+import type { FileSystem } from '../io/file-system.ts';
+import type { World } from '../io/world.ts';
 import { ChunkCodec } from '../kernel/chunk-codec.ts';
 import { CheckpointWriter, type LogPosition } from '../wal/checkpoint.ts';
 import { type CutOrder, cutBlock } from './cut-block.ts';
@@ -21,64 +23,71 @@ export interface BackgroundInit {
   readonly blocksDirectory: string;
 }
 
+export interface CheckpointOrder {
+  readonly tenants: readonly CheckpointTenant[];
+  readonly position: LogPosition;
+  /** The checkpoint stands for all segments up to this one. */
+  readonly lastSegment: number;
+}
+
+/** A block that lies complete in `directory`; no meta if there was nothing to cut. */
+export interface CutResult {
+  readonly directory: string;
+  readonly meta: BlockMeta | undefined;
+}
+
 export type BackgroundJob =
   | { readonly id: number; readonly kind: 'cut'; readonly order: CutOrder }
-  | {
-      readonly id: number;
-      readonly kind: 'checkpoint';
-      readonly tenants: readonly CheckpointTenant[];
-      readonly position: LogPosition;
-      /** The checkpoint stands for all segments up to this one. */
-      readonly lastSegment: number;
-    };
+  | { readonly id: number; readonly kind: 'checkpoint'; readonly order: CheckpointOrder };
 
 export type BackgroundAnswer =
-  /** The block lies complete in `directory`; no meta if the generation was empty. */
-  | { readonly id: number; readonly kind: 'cut'; readonly directory: string; readonly meta: BlockMeta | undefined }
-  | { readonly id: number; readonly kind: 'checkpoint'; readonly bytes: number }
-  | { readonly id: number; readonly kind: 'failed'; readonly message: string };
+  | { readonly id: number; readonly result: CutResult | CheckpointResult }
+  | { readonly id: number; readonly failure: string };
 
-export function run(port: Port, init: BackgroundInit): void {
+export interface CheckpointResult {
+  readonly bytes: number;
+}
+
+export function run(port: Port, init: BackgroundInit, { fileSystem }: World): void {
   const view = new HeadView(init.memory, init.reader);
   const codec = ChunkCodec.load();
   port.onMessage((message) => {
     const job = message as BackgroundJob;
     let answer: BackgroundAnswer;
     try {
-      answer = job.kind === 'cut' ? cut(init, view, codec, job) : checkpoint(init, view, job);
+      const result =
+        job.kind === 'cut'
+          ? cut(fileSystem, `${init.blocksDirectory}/${job.order.ulid}.tmp`, view, codec, job.order)
+          : checkpoint(fileSystem, init.dataDirectory, view, job.order);
+      answer = { id: job.id, result };
     } catch (error) {
-      answer = { id: job.id, kind: 'failed', message: error instanceof Error ? error.message : String(error) };
+      answer = { id: job.id, failure: error instanceof Error ? error.message : String(error) };
     }
     port.post(answer);
   });
 }
 
-function cut(
-  init: BackgroundInit,
-  view: HeadView,
-  codec: ChunkCodec,
-  { id, order }: BackgroundJob & { kind: 'cut' },
-): BackgroundAnswer {
-  const directory = `${init.blocksDirectory}/${order.ulid}.tmp`;
+function cut(fileSystem: FileSystem, directory: string, view: HeadView, codec: ChunkCodec, order: CutOrder): CutResult {
   try {
-    return { id, kind: 'cut', directory, meta: cutBlock(nodeFileSystem, directory, view, codec, order) };
+    return { directory, meta: cutBlock(fileSystem, directory, view, codec, order) };
   } catch (error) {
     // The next try gets the same generation and another name; a disk that is full needs the room.
-    nodeFileSystem.remove(directory);
+    fileSystem.remove(directory);
     throw error;
   }
 }
 
 function checkpoint(
-  init: BackgroundInit,
+  fileSystem: FileSystem,
+  dataDirectory: string,
   view: HeadView,
-  job: BackgroundJob & { kind: 'checkpoint' },
-): BackgroundAnswer {
-  const writer = new CheckpointWriter(nodeFileSystem, init.dataDirectory, job.position);
+  { tenants, position, lastSegment }: CheckpointOrder,
+): CheckpointResult {
+  const writer = new CheckpointWriter(fileSystem, dataDirectory, position);
   try {
-    writeHeadCheckpoint(view, job.tenants, (record) => writer.append(record));
-    writer.finish(job.lastSegment);
-    return { id: job.id, kind: 'checkpoint', bytes: writer.bytes };
+    writeHeadCheckpoint(view, tenants, (record) => writer.append(record));
+    writer.finish(lastSegment);
+    return { bytes: writer.bytes };
   } catch (error) {
     writer.abort();
     throw error;

@@ -7,6 +7,7 @@ import type { Kernel } from '../kernel/kernel.ts';
 import * as L from '../kernel/layout.ts';
 import { StorageError } from '../lib/errors.ts';
 import type { Wal } from '../wal/wal.ts';
+import type { KernelGuard } from './kernel-guard.ts';
 import { TOO_MANY_WINDOWS, type WriteOutcome, writeOutcome } from './write-outcome.ts';
 
 /** Samples later than this after now are rejected: one wrong clock must not move a tenant's windows. */
@@ -24,7 +25,7 @@ export class HeadWriter {
   readonly #kernel: Kernel;
   readonly #wal: Wal;
   readonly #clock: Clock;
-  readonly #onTrap: (error: unknown) => void;
+  readonly #guard: KernelGuard;
   readonly #tenants = new Map<string, ActiveTenant>();
   /** The request that is in the kernel in parts, if there is one: the others wait for it. */
   #turn: Promise<void> | undefined;
@@ -32,11 +33,11 @@ export class HeadWriter {
   /** Samples by what became of them, since the start. */
   readonly totals = { stored: 0, duplicates: 0, conflicts: 0, rejected: 0, exemplarsDropped: 0, newSeries: 0 };
 
-  constructor(kernel: Kernel, wal: Wal, clock: Clock, onTrap: (error: unknown) => void) {
+  constructor(kernel: Kernel, guard: KernelGuard, wal: Wal, clock: Clock) {
     this.#kernel = kernel;
     this.#wal = wal;
     this.#clock = clock;
-    this.#onTrap = onTrap;
+    this.#guard = guard;
   }
 
   get tenants(): IterableIterator<ActiveTenant> {
@@ -52,7 +53,8 @@ export class HeadWriter {
   tenant(key: string): ActiveTenant {
     let tenant = this.#tenants.get(key);
     if (tenant === undefined) {
-      tenant = { key, handle: this.#kernel.tenant(key), lastWriteMs: this.#clock.monotonicMs() };
+      const handle = this.#guard.run(() => this.#kernel.tenant(key));
+      tenant = { key, handle, lastWriteMs: this.#clock.monotonicMs() };
       this.#tenants.set(key, tenant);
     }
     return tenant;
@@ -86,9 +88,10 @@ export class HeadWriter {
     return outcome;
   }
 
-  /** No request enters the kernel any more. */
-  close(): void {
+  /** No request enters the kernel any more; resolves when the last one has left it. */
+  async close(): Promise<void> {
     this.#isClosed = true;
+    await this.#turn;
   }
 
   /** Leaves with the counts read, before another request can change them. */
@@ -102,7 +105,7 @@ export class HeadWriter {
       this.#count(outcome);
       return { status, outcome: writeOutcome(outcome, latestMs) };
     };
-    return this.#guard(() => {
+    return this.#guard.run(() => {
       this.#kernel.receive(tenant.handle, body);
       tenant.lastWriteMs = this.#clock.monotonicMs();
       if (this.#kernel.hasRingRoom) {
@@ -122,22 +125,12 @@ export class HeadWriter {
     try {
       for (;;) {
         while (!this.#kernel.hasRingRoom) await this.#wal.whenDurable(this.#wal.position);
-        const status = this.#guard(() => this.#kernel.apply(tenant.handle, latestMs));
+        const status = this.#guard.run(() => this.#kernel.apply(tenant.handle, latestMs));
         if (status !== L.APPLIED_PART) return finish(status);
       }
     } finally {
       this.#turn = undefined;
       end();
-    }
-  }
-
-  /** A trap in the kernel leaves the head half-written: nobody may go on with it. */
-  #guard<T>(call: () => T): T {
-    try {
-      return call();
-    } catch (error) {
-      if (!(error instanceof StorageError)) this.#onTrap(error);
-      throw error;
     }
   }
 

@@ -7,11 +7,7 @@
  */
 import Database from 'better-sqlite3';
 import { StorageError } from '../lib/errors.ts';
-
-export interface DirectoryLock {
-  /** Gives the directory free. A second call does nothing. */
-  close(): void;
-}
+import type { DirectoryLock } from './file-system.ts';
 
 /**
  * Takes an existing directory for this process. Throws StorageError: 'locked' if another holder has it, 'unavailable'

@@ -1,8 +1,10 @@
 /**
  * Where an activity runs: on a worker thread of its own, or inline on the caller's. An activity is a module that
- * exports `run(port, init)`; `init` must survive a structured clone, and shared memory in it is shared.
+ * exports `run(port, init, world)`; `init` must survive a structured clone, and shared memory in it is shared. The world
+ * does not: a thread of its own meets the machine's, an inline activity the one that its executor was made with.
  */
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
+import { inlineWait, type World } from './world.ts';
 
 /** One end of a message channel; messages are structured clones. */
 export interface Port {
@@ -13,7 +15,7 @@ export interface Port {
   close(): void;
 }
 
-export type Run<Init> = (port: Port, init: Init) => void | Promise<void>;
+export type Run<Init> = (port: Port, init: Init, world: World) => void | Promise<void>;
 
 export interface Executor {
   /** Starts the activity of the module at `entry` and returns the caller's end. `close` ends it. */
@@ -51,19 +53,25 @@ export const workerExecutor: Executor = {
   },
 };
 
-/** Runs every activity on the caller's thread. Messages still travel as clones, in later turns of the event loop. */
-export const inlineExecutor: Executor = {
-  start(entry, init) {
-    const { port1, port2 } = new MessageChannel();
-    const failures: ((error: Error) => void)[] = [];
-    void import(entry.href)
-      .then((module: { run: Run<unknown> }) => module.run(messagePort(port2), init))
-      .catch((error: Error) => {
-        for (const listener of failures) listener(error);
-      });
-    return { ...messagePort(port1), onClose: (listener) => void failures.push(listener) };
-  },
-};
+/**
+ * Runs every activity on the caller's thread, in the world given. Messages still travel as clones, in later turns of the
+ * event loop.
+ */
+export function inlineExecutor(surroundings: Omit<World, 'wait'>): Executor {
+  const world: World = { ...surroundings, wait: inlineWait(surroundings.clock) };
+  return {
+    start(entry, init) {
+      const { port1, port2 } = new MessageChannel();
+      const failures: ((error: Error) => void)[] = [];
+      void import(entry.href)
+        .then((module: { run: Run<unknown> }) => module.run(messagePort(port2), init, world))
+        .catch((error: Error) => {
+          for (const listener of failures) listener(error);
+        });
+      return { ...messagePort(port1), onClose: (listener) => void failures.push(listener) };
+    },
+  };
+}
 
 /** Resolves in a later turn of the event loop, after the messages that have arrived until then were delivered. */
 export function nextTurn(): Promise<void> {

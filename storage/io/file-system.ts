@@ -26,6 +26,12 @@ export interface DirectoryEntry {
 /** 'read' wants an existing file, 'create' makes or empties one, 'update' opens an existing one for reading and writing. */
 export type OpenMode = 'read' | 'create' | 'update';
 
+/** Holds a directory for this process. */
+export interface DirectoryLock {
+  /** Gives the directory free. A second call does nothing. */
+  close(): void;
+}
+
 export interface FileSystem {
   open(path: string, mode: OpenMode): File;
   /** Makes the directory and its missing parents. */
@@ -39,6 +45,11 @@ export interface FileSystem {
   remove(path: string): void;
   /** Makes the names inside the directory durable. */
   syncDirectory(path: string): void;
+  /**
+   * Takes an existing directory for this process; the lock ends with the process however that ends. Throws StorageError:
+   * 'locked' if another holder has it, 'unavailable' if it cannot be locked; both name the directory.
+   */
+  lockDirectory(path: string): DirectoryLock;
   /** Free bytes on the file system that holds `path`, and its type (ext4, tmpfs …). */
   volume(path: string): { freeBytes: number; type: string };
 }

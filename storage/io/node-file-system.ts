@@ -21,6 +21,7 @@ import {
   statfsSync,
   writeSync,
 } from 'node:fs';
+import { lockDirectory } from './directory-lock.ts';
 import type { DirectoryEntry, File, FileSystem, OpenMode } from './file-system.ts';
 
 const FLAGS = { read: 'r', create: 'w+', update: 'r+' } as const;
@@ -77,6 +78,8 @@ export const nodeFileSystem: FileSystem = {
       closeSync(directory);
     }
   },
+
+  lockDirectory,
 
   volume(path: string): { freeBytes: number; type: string } {
     const { bavail, bsize, type } = statfsSync(path);

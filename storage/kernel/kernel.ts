@@ -59,9 +59,11 @@ const malformed = new Map([
 export class Kernel {
   readonly memory: SharedMemory;
   readonly #kernel: KernelExports;
+  readonly #arena: number;
 
   constructor(settings: KernelSettings) {
     const arena = settings.arenaAddress ?? L.ARENA;
+    this.#arena = arena;
     const soft = Math.min(arena + settings.budgetBytes, MAX_ADDRESS);
     const hard = Math.min(arena + settings.budgetBytes * FRAGMENTATION + GROWTH_BYTES, MAX_ADDRESS);
     const initial = Math.ceil((arena + PAGE_BYTES) / PAGE_BYTES);
@@ -70,12 +72,21 @@ export class Kernel {
     this.#kernel.initialize(arena, soft | 0, hard | 0, settings.seed | 0);
   }
 
-  /** The handle of a tenant, made if it is new. `key` has at most 255 bytes. */
+  /**
+   * The handle of a tenant, made if it is new. `key` has at most 255 bytes. Throws StorageError 'unavailable' if there
+   * is no room for a new one.
+   */
   tenant(key: string): number {
     const bytes = new TextEncoder().encode(key);
     if (bytes.length > 255) throw new StorageError('invalid', `tenant key of ${bytes.length} bytes; at most 255`);
     this.memory.bytes(L.IN, bytes.length).set(bytes);
-    return this.#kernel.findTenant(L.IN, bytes.length) >>> 0;
+    const tenant = this.#kernel.findTenant(L.IN, bytes.length) >>> 0;
+    if (tenant === 0)
+      throw new StorageError(
+        'unavailable',
+        'the head is at its memory budget (--head.memory-budget): no room for a tenant',
+      );
+    return tenant;
   }
 
   /**
@@ -199,7 +210,7 @@ export class Kernel {
 
   /** Bytes of the budget in use. */
   get usedBytes(): number {
-    return this.memory.word(L.BUMP) - L.ARENA - this.memory.word(L.FREE_BYTES);
+    return this.memory.word(L.BUMP) - this.#arena - this.memory.word(L.FREE_BYTES);
   }
 
   /** Replay: what published blocks hold of a tenant's window. See docs/formats/wal.md. */

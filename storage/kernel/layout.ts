@@ -9,7 +9,7 @@
  *   2.75 MiB READER_TEXT: symbols that readers look for
  *   4 MiB    DEFINITIONS, then SAMPLES: the WAL records being built
  *   8 MiB    RING: framed WAL records on their way to disk
- *   24 MiB   IN: a request body as received
+ *   24 MiB   IN: a request body as received, then labels that were scattered
  *   57 MiB   RAW: the same decompressed
  *   90 MiB   SCRATCH: labels being put in order, chunks being rebuilt
  *   94 MiB   the arena: tables, symbols, rows, postings, chunks
@@ -49,7 +49,7 @@ export const NEXT_GENERATION: u32 = 248;
 export const NEXT_REF: u32 = 256; // u64
 export const SEQUENCE: u32 = 264; // u64, of the next WAL frame
 export const WAL_GENERATION: u32 = 272;
-export const LIVE_CHUNK_BYTES: u32 = 276;
+export const TABLE_GROWTH: u32 = 276; // bytes that all hash tables take when each grows once
 export const REDEFINE_FIRST: u32 = 284; // index of the first row in REDEFINE_SEGMENT
 export const TENANTS: u32 = 288; // a hash table
 
@@ -87,8 +87,9 @@ export const CRC_TABLES: u32 = 8192; // 8 × 256 × u32
 
 export const PLAN: u32 = 65536;
 export const PLAN_ENTRY_BYTES: u32 = 28;
-export const PLAN_LABELS: u32 = 0; // wire bytes of the labels; 0 = they are not in one piece and must be gathered
-export const PLAN_LABELS_BYTES: u32 = 4;
+export const PLAN_LABELS: u32 = 0; // wire bytes of the labels, or of the whole series if they are scattered in it
+export const PLAN_LABELS_BYTES: u32 = 4; // SCATTERED: other fields stand between them
+export const SCATTERED: u32 = 4294967295;
 export const PLAN_FIELDS: u32 = 8; // where the fields with samples begin; moves on as they are applied
 export const PLAN_END: u32 = 12;
 export const PLAN_ALIAS: u32 = 16; // 0 = unknown

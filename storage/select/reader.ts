@@ -6,7 +6,7 @@ import { type BlockMeta, blockExternalLabels } from '../block/meta.ts';
 import { HeadSource } from '../head/head-source.ts';
 import { HeadView } from '../head/head-view.ts';
 import type { Snapshot } from '../head/snapshots.ts';
-import { nodeFileSystem } from '../io/node-file-system.ts';
+import type { FileSystem } from '../io/file-system.ts';
 import { ChunkCodec } from '../kernel/chunk-codec.ts';
 import type { Labels } from '../model/labels.ts';
 import type { SeriesSource } from '../model/series-source.ts';
@@ -31,11 +31,11 @@ export interface Reader {
 /** Memory for the indexes of blocks that stay open on one thread. */
 const OPEN_BLOCK_BYTES = 256 * 1024 * 1024;
 
-/** Called once on a reading thread. */
-export function openReader(init: ReaderInit): Reader {
+/** Called once on a reading thread, with the file system that its blocks are on. */
+export function openReader(init: ReaderInit, fileSystem: FileSystem): Reader {
   const view = new HeadView(init.memory, init.reader);
   const blocks = new OpenBlocks(OPEN_BLOCK_BYTES, async (meta: BlockMeta) => {
-    const files = new DirectoryBlockFiles(nodeFileSystem, `${init.bucketDirectory}/${meta.ulid}`);
+    const files = new DirectoryBlockFiles(fileSystem, `${init.bucketDirectory}/${meta.ulid}`);
     const reader = await BlockReader.open(files, meta, blockExternalLabels(meta, init.tenantLabelName));
     return { reader, close: () => files.close() };
   });

@@ -3,7 +3,7 @@
  * the process delays an acknowledgement. It sleeps on the head word, which the main thread notifies after it advanced.
  */
 import type { Port } from '../io/executor.ts';
-import { nodeFileSystem } from '../io/node-file-system.ts';
+import type { Wait, World } from '../io/world.ts';
 import { WalCommitter, type WalCommitterOptions } from './committer.ts';
 
 /** Structured-clonable; `memory` is shared with the sender. */
@@ -25,12 +25,12 @@ const RETRY_INTERVAL_MS = 250;
 /** Bounds how late a stop is seen by a thread that nobody wakes. */
 const IDLE_WAIT_MS = 200;
 
-/** Returns after the stop word was set to 1 (notify the head word too, to be heard at once), or after a bug. */
-export function run(port: Port, init: WalThreadInit): void {
+/** Resolves after the stop word was set to 1 (notify the head word too, to be heard at once), or after a bug. */
+export async function run(port: Port, init: WalThreadInit, { fileSystem, wait }: World): Promise<void> {
   const post = (message: WalThreadMessage): void => port.post(message);
   try {
-    const committer = new WalCommitter({ ...init, fileSystem: nodeFileSystem });
-    commitUntilStopped(committer, init, post);
+    const committer = new WalCommitter({ ...init, fileSystem });
+    await commitUntilStopped(committer, init, wait, post);
     committer.close();
     post({ stopped: true });
   } catch (error) {
@@ -38,11 +38,12 @@ export function run(port: Port, init: WalThreadInit): void {
   }
 }
 
-function commitUntilStopped(
+async function commitUntilStopped(
   committer: WalCommitter,
   { memory, addresses }: WalThreadInit,
+  wait: Wait,
   post: (message: WalThreadMessage) => void,
-): void {
+): Promise<void> {
   const words = new Int32Array(memory);
   for (;;) {
     // Loaded before the commit: what arrives after it is seen by the commit, or makes the wait return at once.
@@ -51,11 +52,11 @@ function commitUntilStopped(
     const outcome = committer.commit();
     if (outcome === undefined) {
       if (stop) return;
-      Atomics.wait(words, addresses.head >> 2, head, IDLE_WAIT_MS);
+      await wait(words, addresses.head >> 2, head, IDLE_WAIT_MS);
     } else if ('failing' in outcome) {
       post({ failing: outcome.failing });
       if (stop) return;
-      Atomics.wait(words, addresses.stop >> 2, 0, RETRY_INTERVAL_MS);
+      await wait(words, addresses.stop >> 2, 0, RETRY_INTERVAL_MS);
     } else {
       post({ durable: outcome.durable });
       if (outcome.recovered) post({ recovered: true });

@@ -2,6 +2,7 @@
  * The log as the writing thread sees it: positions in the ring become durable on the log's own thread, and whoever
  * waits for one is told. Positions here count bytes since the start of the process, without wrapping.
  */
+import type { Clock } from '../io/clock.ts';
 import type { Executor, Port } from '../io/executor.ts';
 import { moduleUrl } from '../io/executor.ts';
 import * as L from '../kernel/layout.ts';
@@ -26,9 +27,10 @@ export interface WalOptions {
   readonly segmentBytes: number;
   readonly firstSegment: number;
   readonly executor: Executor;
+  readonly clock: Pick<Clock, 'monotonicMs'>;
   readonly onFailing: (message: string) => void;
   readonly onRecovered: () => void;
-  /** The thread ended by a bug: the process must not go on. */
+  /** The thread ended by a bug: the process must not go on, and nothing becomes durable any more. */
   readonly onBroken: (message: string) => void;
 }
 
@@ -38,14 +40,23 @@ interface Waiter {
   readonly reject: (error: StorageError) => void;
 }
 
+/** When the log was asked to become durable up to a position. */
+interface Mark {
+  readonly position: number;
+  readonly atMs: number;
+}
+
 export class Wal {
   readonly #memory: SharedMemory;
   readonly #options: WalOptions;
   readonly #port: Port;
   readonly #waiters: Waiter[] = [];
+  /** Of what is not durable yet; positions rise. */
+  readonly #marks: Mark[] = [];
+  readonly #ended = Promise.withResolvers<void>();
   #durable = 0;
   #failure: string | undefined;
-  #stopped: (() => void) | undefined;
+  #isEnded = false;
 
   constructor(memory: SharedMemory, options: WalOptions) {
     this.#memory = memory;
@@ -54,12 +65,23 @@ export class Wal {
     const init: WalThreadInit = { memory: memory.memory.buffer, addresses, dataDirectory, segmentBytes, firstSegment };
     this.#port = options.executor.start(moduleUrl('./wal-thread', import.meta.url), init);
     this.#port.onMessage((message) => this.#receive(message as WalThreadMessage));
-    this.#port.onClose((error) => options.onBroken(error?.message ?? 'the thread of the log ended'));
+    this.#port.onClose((error) => this.#break(error?.message ?? 'the thread of the log ended'));
   }
 
   /** The end of the log: what was put into the ring so far. */
   get position(): number {
     return this.#durable + ((this.#memory.loadWord(L.WAL_HEAD) - this.#durable) >>> 0);
+  }
+
+  /** Everything before this position is on disk. */
+  get durable(): number {
+    return this.#durable;
+  }
+
+  /** How long the oldest byte has waited that is not durable yet; 0 if there is none. */
+  get notDurableMs(): number {
+    const oldest = this.#marks[0];
+    return oldest === undefined ? 0 : this.#options.clock.monotonicMs() - oldest.atMs;
   }
 
   /** Why the log cannot be written at the moment, if it cannot. */
@@ -71,9 +93,9 @@ export class Wal {
     return this.#memory.word(L.WAL_SYNCS);
   }
 
-  /** The number of the segment that is written now. */
+  /** The number of the segment that is written now, or will be first. */
   get segment(): number {
-    return this.#memory.loadWord(L.WAL_SEGMENT);
+    return Math.max(this.#options.firstSegment, this.#memory.loadWord(L.WAL_SEGMENT));
   }
 
   /** Bytes that are not durable yet. */
@@ -83,6 +105,9 @@ export class Wal {
 
   /** Sends what is in the ring on its way to disk. */
   wake(): void {
+    const { position } = this;
+    if (position > (this.#marks.at(-1)?.position ?? this.#durable))
+      this.#marks.push({ position, atMs: this.#options.clock.monotonicMs() });
     this.#memory.notify(L.WAL_HEAD);
   }
 
@@ -97,29 +122,35 @@ export class Wal {
     return new Promise((resolve, reject) => this.#waiters.push({ position, resolve, reject }));
   }
 
-  /** Writes what is queued, as far as the disk lets it, and ends the thread. */
+  /** Writes what is queued, as far as the disk lets it, and ends the thread. Whoever still waits then is refused. */
   async close(): Promise<void> {
-    const stopped = new Promise<void>((resolve) => {
-      this.#stopped = resolve;
-    });
     this.#memory.storeWord(L.WAL_STOP, 1);
     this.#memory.notify(L.WAL_STOP);
     this.wake();
-    await stopped;
+    await this.#ended.promise;
   }
 
   #receive(message: WalThreadMessage): void {
     if ('durable' in message) this.#advance(message.durable);
     else if ('failing' in message) this.#fail(message.failing);
     else if ('recovered' in message) this.#recover();
-    else if ('stopped' in message) this.#stop();
-    else this.#options.onBroken(message.failed);
+    else if ('stopped' in message) this.#end('it is closed');
+    else this.#break(message.failed);
+  }
+
+  #break(message: string): void {
+    if (this.#isEnded) return;
+    this.#end(message);
+    this.#options.onBroken(message);
   }
 
   /** Closes the port at once: the thread may end in this very turn, and that is no failure any more. */
-  #stop(): void {
+  #end(reason: string): void {
+    this.#isEnded = true;
     this.#port.close();
-    this.#stopped?.();
+    this.#failure = reason;
+    this.#rejectWaiters(reason);
+    this.#ended.resolve();
   }
 
   #advance(tail: number): void {
@@ -128,13 +159,19 @@ export class Wal {
     // Waiters came in the order of their positions.
     while (done < this.#waiters.length && (this.#waiters[done] as Waiter).position <= this.#durable) done++;
     for (const { resolve } of this.#waiters.splice(0, done)) resolve();
+    const kept = this.#marks.findIndex(({ position }) => position > this.#durable);
+    this.#marks.splice(0, kept < 0 ? this.#marks.length : kept);
   }
 
   #fail(message: string): void {
     const isNew = this.#failure === undefined;
     this.#failure = message;
-    for (const { reject } of this.#waiters.splice(0)) reject(unavailable(message));
+    this.#rejectWaiters(message);
     if (isNew) this.#options.onFailing(message);
+  }
+
+  #rejectWaiters(message: string): void {
+    for (const { reject } of this.#waiters.splice(0)) reject(unavailable(message));
   }
 
   #recover(): void {

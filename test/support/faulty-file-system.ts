@@ -1,5 +1,5 @@
 /** Another file system with failures in it: the n-th changing call, once or from then on. */
-import type { DirectoryEntry, File, FileSystem, OpenMode } from '../../storage/io/file-system.ts';
+import type { DirectoryEntry, DirectoryLock, File, FileSystem, OpenMode } from '../../storage/io/file-system.ts';
 import { systemError } from './sim-file-system.ts';
 
 export type Call = 'open' | 'write' | 'sync' | 'truncate' | 'makeDirectory' | 'rename' | 'remove' | 'syncDirectory';
@@ -81,6 +81,10 @@ export class FaultyFileSystem implements FileSystem {
   syncDirectory(path: string): void {
     this.check('syncDirectory', path);
     this.#inner.syncDirectory(path);
+  }
+
+  lockDirectory(path: string): DirectoryLock {
+    return this.#inner.lockDirectory(path);
   }
 
   volume(path: string): { freeBytes: number; type: string } {

@@ -45,6 +45,8 @@ export function memoryContext(
 /** A database of tenants that only lends out snapshots, and remembers which. */
 export class MemoryDatabase implements ReadableDatabase {
   readonly held: Map<number, { tenant: string; range: TimeRange }> = new Map();
+  /** Reader threads that live. */
+  readers = 0;
   readonly #tenants: Tenants;
   #nextId = 1;
 
@@ -53,7 +55,12 @@ export class MemoryDatabase implements ReadableDatabase {
   }
 
   readerInit(): ReturnType<ReadableDatabase['readerInit']> {
+    this.readers++;
     return this.#tenants as unknown as ReturnType<ReadableDatabase['readerInit']>;
+  }
+
+  releaseReader(): void {
+    this.readers--;
   }
 
   snapshot(tenant: string, range: TimeRange): ReturnType<ReadableDatabase['snapshot']> {

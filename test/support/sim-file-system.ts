@@ -3,7 +3,8 @@
  * `crash` keeps a random part of the rest: each written sector of 512 bytes, each change of a directory, by itself.
  * A sync that failed (`failSync`) keeps its promise never again for what was dirty then, as Linux does it.
  */
-import type { DirectoryEntry, File, FileSystem, OpenMode } from '../../storage/io/file-system.ts';
+import type { DirectoryEntry, DirectoryLock, File, FileSystem, OpenMode } from '../../storage/io/file-system.ts';
+import { StorageError } from '../../storage/lib/errors.ts';
 
 const SECTOR_BYTES = 512;
 
@@ -93,6 +94,8 @@ export class SimFileSystem implements FileSystem {
   readonly #names: Names = new Map([['/', 'directory']]);
   #durableNames: Names = new Map(this.#names);
   #pending: NameChange[] = [];
+  /** The holders of directories, who end with the power. */
+  readonly #locks = new Map<string, DirectoryLock>();
   /** Limits the bytes of all files; a write beyond it throws ENOSPC with a part of it written. */
   capacity: number = Number.POSITIVE_INFINITY;
 
@@ -100,6 +103,7 @@ export class SimFileSystem implements FileSystem {
   crash(chance: Chance): void {
     for (const change of this.#pending) if (chance() < 0.5) applyNames(this.#durableNames, change);
     this.#pending = [];
+    this.#locks.clear();
     for (const path of [...this.#durableNames.keys()]) {
       if (!isReachable(this.#durableNames, path)) this.#durableNames.delete(path);
     }
@@ -158,6 +162,18 @@ export class SimFileSystem implements FileSystem {
       applyNames(this.#durableNames, change);
       return false;
     });
+  }
+
+  lockDirectory(path: string): DirectoryLock {
+    if (this.#names.get(path) !== 'directory') throw new StorageError('unavailable', `cannot lock ${path}`);
+    if (this.#locks.has(path)) throw new StorageError('locked', `${path} is in use by another server`);
+    const lock: DirectoryLock = {
+      close: () => {
+        if (this.#locks.get(path) === lock) this.#locks.delete(path);
+      },
+    };
+    this.#locks.set(path, lock);
+    return lock;
   }
 
   volume(): { freeBytes: number; type: string } {

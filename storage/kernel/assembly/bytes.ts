@@ -65,8 +65,14 @@ export function equal(a: usize, b: usize, length: usize): bool {
 // @ts-ignore: decorator
 @inline
 export function mix(hash: u64, word: u64): u64 {
-  hash = (hash ^ word) * 0xff51afd7ed558ccd;
-  return hash ^ (hash >>> 32);
+  const both = hash ^ word;
+  // The product of the halves: steps that can be undone carry a chosen difference through whatever the seed is.
+  return rotr<u64>(both * 0xff51afd7ed558ccd, 32) ^ (both & 0xffffffff) * (both >>> 32);
+}
+
+/** The start of a hash: the seed in all its bits. */
+export function seeded(): u64 {
+  return (<u64>load<u32>(L.HASH_SEED) + 1) * 0x9e3779b97f4a7c15;
 }
 
 // @ts-ignore: decorator
@@ -78,7 +84,7 @@ export function finish(hash: u64): u32 {
 
 /** A seeded 32-bit hash of bytes and a salt. */
 export function hashBytes(at: usize, length: usize, salt: u32): u32 {
-  let hash = mix(<u64>load<u32>(L.HASH_SEED) << 32 | salt, <u64>length);
+  let hash = mix(seeded(), (<u64>salt << 32) | <u64>length);
   const end = at + length;
   for (; at + 8 <= end; at += 8) hash = mix(hash, load<u64>(at));
   if (at < end) hash = mix(hash, load<u64>(at) & (~(<u64>0) >>> ((8 - (end - at)) << 3)));

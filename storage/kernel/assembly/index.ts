@@ -60,12 +60,16 @@ export function release(tenant: usize, number: u32): void {
   if (window !== 0) releaseSealed(tenant, window);
 }
 
-/** Writes the second copy of the definitions of rows up to the `upTo`th into the WAL; returns how many rows have both. */
+/**
+ * Writes the second copy of the definitions of rows up to the `upTo`th into the WAL, no more than one full record has,
+ * however many records it takes when tenants alternate; returns how many rows have both.
+ */
 export function redefine(upTo: u32): u32 {
+  const head = load<u32>(L.WAL_HEAD);
   let done = load<u32>(L.ROWS_DEFINED_TWICE), tenant: u32 = 0;
   let segment: usize = load<u32>(L.REDEFINE_SEGMENT);
   beginRecords();
-  while (done < upTo && !definitionsFull()) {
+  while (done < upTo && !definitionsFull(load<u32>(L.WAL_HEAD) - head)) {
     if (segment === 0) segment = load<u32>(L.ROWS, L.LIST_FIRST);
     const first = load<u32>(L.REDEFINE_FIRST);
     if (done - first >= load<u32>(segment, L.SEGMENT_CAPACITY)) {

@@ -33,7 +33,7 @@ export function labelValueLength(index: u32): usize {
 
 /** Reads, checks and sorts; the bytes were found well-formed before. Returns 0 or the reason to refuse. */
 export function readLabels(at: usize, length: usize): u32 {
-  labelCount = 0;
+  labelCount = labelActual = 0;
   let seen: u32 = 0, sorted = true, problem: u32 = 0;
   const end = at + length;
   while (at < end) {

@@ -6,6 +6,16 @@
 import * as L from '../layout';
 
 const GROW_PAGES = 256; // 16 MiB at a time
+/** Readers of bytes take wide words and look ahead: behind the last piece there is memory too. */
+const SLACK_BYTES: usize = 256;
+
+/**
+ * What a new series can need besides grown tables: slabs for its alias and row, its labels once as wire bytes and once as symbols, and for each of
+ * at most MAX_LABELS a name, a pair and a segment of a list.
+ */
+export const ROOM_FOR_SERIES: usize = 16 * L.MAX_SERIES_BYTES + 2 * L.SLAB_BYTES;
+/** What placing a sample can need: a page, the buffers that a growing chunk goes through, the windows of a tenant. */
+export const ROOM_FOR_SAMPLE: usize = 131072;
 
 /** `size` bytes, 8-aligned. Callers have checked `roomLeft` for what a series can need; running out here is a bug. */
 export function allocate(size: usize): usize {
@@ -13,10 +23,10 @@ export function allocate(size: usize): usize {
   const bytes = (size + 7) & ~7;
   if (bytes > <usize>load<u32>(L.HARD_LIMIT) - at) unreachable();
   const next = at + bytes;
-  const have: u64 = <u64>(<u32>memory.size()) << 16;
-  if (<u64>next > have && memory.grow(max<i32>(GROW_PAGES, <i32>((<u64>next - have + 65535) >>> 16))) < 0) {
-    const least = <i32>((<u64>next - have + 65535) >>> 16);
-    if (memory.grow(least) < 0) unreachable();
+  const have: u64 = <u64>(<u32>memory.size()) << 16, need = <u64>next + SLACK_BYTES;
+  if (need > have) {
+    const least = <i32>((need - have + 65535) >>> 16);
+    if (memory.grow(max<i32>(GROW_PAGES, least)) < 0 && memory.grow(least) < 0) unreachable();
   }
   store<u32>(L.BUMP, <u32>next);
   return at;
@@ -35,12 +45,16 @@ export function allocateIn(slab: usize, size: usize): usize {
   return at;
 }
 
-/** Whether `bytes` more may be used: of the budget, and of what addresses there are. */
+/**
+ * Whether `bytes` more may be used: of the budget, and of what addresses there are. Of those as much stays free as
+ * all hash tables need to grow once, which what is asked for here may make them do.
+ */
 export function roomLeft(bytes: usize): bool {
   const bump = load<u32>(L.BUMP);
   const used = bump - load<u32>(L.FREE_BYTES);
   const soft = load<u32>(L.SOFT_LIMIT);
-  return used < soft && soft - used > <u32>bytes && load<u32>(L.HARD_LIMIT) - bump > <u32>bytes;
+  return used < soft && soft - used > <u32>bytes
+    && <u64>(load<u32>(L.HARD_LIMIT) - bump) > <u64>bytes + load<u32>(L.TABLE_GROWTH);
 }
 
 function takeFree(list: usize, bytes: u32): usize {

@@ -18,6 +18,7 @@ const SAME_TIME_BIT: u8 = 64;
 const KIND_MASK: u8 = 63;
 const KIND_BITS: u8 = 8;
 const KIND_SCALED: u8 = 16;
+const LAST_KIND: u8 = 39;
 /** Integers up to here are exact in a float and fit seven bytes when zigzagged. */
 const LARGEST_INTEGER: f64 = 9007199254740992;
 
@@ -38,8 +39,9 @@ export function samplesFull(): bool {
   return samplesEnd + SAMPLE_ROOM > <usize>L.SAMPLES + L.RECORD_BYTES;
 }
 
-export function definitionsFull(): bool {
-  return definitionsEnd + 2 * L.MAX_SERIES_BYTES > <usize>L.DEFINITIONS + L.RECORD_BYTES;
+/** Whether the definitions, with `before` bytes that went into the ring already, have no room for one more. */
+export function definitionsFull(before: u32): bool {
+  return before + definitionsEnd + 2 * L.MAX_SERIES_BYTES > <usize>L.DEFINITIONS + L.RECORD_BYTES;
 }
 
 /** Adds a sample to the record of samples. */
@@ -90,6 +92,7 @@ let readEnd: usize = 0;
 export let sampleRef: u64 = 0;
 export let sampleTime: i64 = 0;
 export let sampleValue: u64 = 0;
+export let samplesDamaged: bool = false;
 
 /** Begins to read a record of samples, its type byte included. */
 export function openSamples(at: usize, length: usize): void {
@@ -97,34 +100,37 @@ export function openSamples(at: usize, length: usize): void {
   readEnd = at + length;
   sampleRef = 0;
   sampleTime = 0;
+  samplesDamaged = false;
 }
 
-/** Moves to the next sample of the record; false at its end. */
+/** Moves to the next sample of the record; false at its end, or with `samplesDamaged` where the bytes make no sense. */
 export function nextSample(): bool {
   if (readAt >= readEnd) return false;
-  const control = load<u8>(readAt++);
+  const control = load<u8>(readAt++), kind = control & KIND_MASK;
+  const isRaw = kind >= KIND_BITS && kind < KIND_SCALED;
+  const bytes = isRaw ? <usize>(kind - KIND_BITS) + 1 : <usize>(kind & 7);
   if (control & NEXT_REF_BIT) sampleRef++;
-  else {
-    sampleRef += <u64>unzigzag(readVarint(readAt, readEnd));
-    readAt = varintEnd;
-  }
-  if (!(control & SAME_TIME_BIT)) {
-    sampleTime += unzigzag(readVarint(readAt, readEnd));
-    readAt = varintEnd;
-  }
-  const kind = control & KIND_MASK;
-  if (kind >= KIND_BITS && kind < KIND_SCALED) {
-    const bytes = <usize>(kind - KIND_BITS) + 1;
+  else sampleRef += <u64>unzigzag(readStep());
+  if (!(control & SAME_TIME_BIT)) sampleTime += unzigzag(readStep());
+  samplesDamaged = samplesDamaged || kind > LAST_KIND || bytes > readEnd - readAt || sampleTime < 0;
+  if (samplesDamaged) return false;
+  if (isRaw) {
     sampleValue = bswap<u64>(load<u64>(readAt)) & (~(<u64>0) << <u64>((8 - bytes) << 3));
     readAt += bytes;
     return true;
   }
-  const bytes = <usize>(kind & 7);
   const number = bytes === 0 ? <u64>0 : load<u64>(readAt) & (~(<u64>0) >>> <u64>((8 - bytes) << 3));
   readAt += bytes;
   const whole = <f64>unzigzag(number);
   sampleValue = reinterpret<u64>(kind < KIND_BITS ? whole : whole / scaleOf(kind));
   return true;
+}
+
+function readStep(): u64 {
+  const step = readVarint(readAt, readEnd);
+  if (varintEnd === 0) samplesDamaged = true;
+  else readAt = varintEnd;
+  return step;
 }
 
 function scaleOf(kind: u8): f64 {

@@ -6,20 +6,18 @@
  *   chunks:     4 | (ref, window, generation, length: uvarints, XOR chunk)*
  */
 import * as L from '../layout';
-import { finish, mix, readVarint, varintEnd } from './bytes';
-import { nextXor, openXor, xorTime, xorValue } from './chunk';
-import { allocate, roomLeft } from './memory';
-import { nextSample, openSamples, sampleRef, sampleTime, sampleValue } from './record';
-import { place, STORED } from './rows';
+import { finish, mix, readVarint, seeded, varintEnd } from './bytes';
+import { nextXor, openXor, xorDamaged, xorTime, xorValue } from './chunk';
+import { allocate, ROOM_FOR_SERIES, roomLeft } from './memory';
+import { nextSample, openSamples, sampleRef, samplesDamaged, sampleTime, sampleValue } from './record';
+import { NO_ROOM, place, STORED } from './rows';
 import { findOrMakeRow } from './series';
 import { readDefinition } from './labels';
 import { slot, tableInsert, tableMask } from './table';
 import { findTenant } from './tenants';
 
-const ROOM_FOR_SERIES: usize = 6 * L.MAX_SERIES_BYTES + 2 * L.SLAB_BYTES;
-
 function refHash(ref: u64): u32 {
-  return finish(mix(<u64>load<u32>(L.HASH_SEED), ref));
+  return finish(mix(seeded(), ref));
 }
 
 /** An entry of REFS is [ref u64 | row u32]. */
@@ -36,7 +34,7 @@ function findRef(ref: u64): usize {
 }
 
 function coveredHash(tenant: usize, window: u32): u32 {
-  return finish(mix(<u64>load<u32>(L.HASH_SEED), (<u64>tenant << 32) | window));
+  return finish(mix(seeded(), (<u64>tenant << 32) | window));
 }
 
 function findCovered(tenant: usize, window: u32): usize {
@@ -76,6 +74,7 @@ export function replay(at: usize, length: usize, sequence: u64): u32 {
     if (varintEnd === 0) return L.REPLAY_DAMAGED;
     store<u32>(L.NEXT_GENERATION, max<u32>(generation, load<u32>(L.NEXT_GENERATION)));
     const ref = readVarint(varintEnd, at + length);
+    if (varintEnd === 0) return L.REPLAY_DAMAGED;
     store<u64>(L.NEXT_REF, max<u64>(ref, load<u64>(L.NEXT_REF)));
   }
   return L.REPLAYED;
@@ -83,8 +82,9 @@ export function replay(at: usize, length: usize, sequence: u64): u32 {
 
 function replayDefinitions(at: usize, end: usize): u32 {
   const keyLength: usize = load<u8>(at);
-  if (keyLength > end - at - 1) return L.REPLAY_DAMAGED;
+  if (at + 1 + keyLength > end) return L.REPLAY_DAMAGED;
   const tenant = findTenant(at + 1, keyLength);
+  if (tenant === 0) return L.OUT_OF_MEMORY;
   at += 1 + keyLength;
   while (at < end) {
     if (!roomLeft(ROOM_FOR_SERIES)) return L.OUT_OF_MEMORY;
@@ -129,21 +129,24 @@ function replaySamples(at: usize, length: usize, sequence: u64): u32 {
       skip = covered !== 0 && sequence < load<u64>(covered, L.COVERED_POSITION);
       coveredTenant = tenant;
       coveredWindow = window;
-      if (!roomLeft(ROOM_FOR_SERIES)) return L.OUT_OF_MEMORY;
     }
-    if (!skip) placeAgain(tenant, row, sampleTime, sampleValue);
+    if (!skip && !placeAgain(tenant, row, sampleTime, sampleValue)) return L.OUT_OF_MEMORY;
   }
-  return L.REPLAYED;
+  return samplesDamaged ? L.REPLAY_DAMAGED : L.REPLAYED;
 }
 
-function placeAgain(tenant: usize, row: usize, time: i64, value: u64): void {
-  if (place(tenant, row, time, value, load<i64>(tenant, L.TENANT_SEALED_UNTIL)) !== STORED) return;
+/** False if there is no room. */
+function placeAgain(tenant: usize, row: usize, time: i64, value: u64): bool {
+  const verdict = place(tenant, row, time, value, load<i64>(tenant, L.TENANT_SEALED_UNTIL));
+  if (verdict !== STORED) return verdict !== NO_ROOM;
   store<u64>(tenant, load<u64>(tenant, L.TENANT_SAMPLES) + 1, L.TENANT_SAMPLES);
   if (time > load<i64>(tenant, L.TENANT_NEWEST)) store<i64>(tenant, time, L.TENANT_NEWEST);
+  return true;
 }
 
 // The cursor over a chunk is shared with `place`, which reads chunks to find duplicates: the samples are copied first.
 const COPIED: usize = L.SCRATCH + 131072;
+const COPIED_BYTES: usize = 65536; // far more samples than a chunk of the head has
 
 function replayChunks(at: usize, end: usize): u32 {
   while (at < end) {
@@ -157,6 +160,9 @@ function replayChunks(at: usize, end: usize): u32 {
     const xor = varintEnd;
     if (xor === 0 || length > end - xor) return L.REPLAY_DAMAGED;
     at = xor + length;
+    if (length < 2) return L.REPLAY_DAMAGED;
+    // One that was opened while the checkpoint was written: what becomes of its window must count as later.
+    store<u32>(L.NEXT_GENERATION, max<u32>(generation + 1, load<u32>(L.NEXT_GENERATION)));
     const row = findRef(ref);
     if (row === 0) {
       store<u32>(L.OUT_ORPHANS, load<u32>(L.OUT_ORPHANS) + <u32>bswap<u16>(load<u16>(xor)));
@@ -165,14 +171,17 @@ function replayChunks(at: usize, end: usize): u32 {
     const tenant: usize = load<u32>(row, L.ROW_TENANT);
     const covered = findCovered(tenant, window);
     if (covered !== 0 && generation <= load<u32>(covered, L.COVERED_GENERATION)) continue;
-    if (!roomLeft(ROOM_FOR_SERIES)) return L.OUT_OF_MEMORY;
     openXor(xor, length);
     let to = COPIED;
-    for (; nextXor() && to < COPIED + 65536; to += 16) {
+    for (; to < COPIED + COPIED_BYTES && nextXor(); to += 16) {
       store<i64>(to, xorTime);
       store<u64>(to, xorValue, 8);
     }
-    for (let from = COPIED; from < to; from += 16) placeAgain(tenant, row, load<i64>(from), load<u64>(from, 8));
+    if (xorDamaged || nextXor()) return L.REPLAY_DAMAGED;
+    for (let from = COPIED; from < to; from += 16) {
+      if (load<i64>(from) < 0) return L.REPLAY_DAMAGED;
+      if (!placeAgain(tenant, row, load<i64>(from), load<u64>(from, 8))) return L.OUT_OF_MEMORY;
+    }
   }
   return L.REPLAYED;
 }

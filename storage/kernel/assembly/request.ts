@@ -13,19 +13,17 @@
 import * as L from '../layout';
 import { equal, readVarint, varintEnd } from './bytes';
 import { labelActual, readLabels, skipField } from './labels';
-import { roomLeft } from './memory';
+import { ROOM_FOR_SERIES, roomLeft } from './memory';
 import { beginRecords, definitionsFull, endRecords, recordDefinition, recordSample, samplesFull } from './record';
-import { CONFLICT, DUPLICATE, FIRST_REJECT, place, STORED } from './rows';
+import { CONFLICT, DUPLICATE, FIRST_REJECT, NO_ROOM, place, STORED } from './rows';
 import { addAlias, aliasCandidate, aliasHash, findAlias, findHashedAlias, findOrMakeRow, rowIsNew } from './series';
 
 const LABEL: u8 = 0x0a; // field 1, length-delimited
 const SAMPLE: u8 = 0x12;
 const EXEMPLAR: u8 = 0x1a;
 const HISTOGRAM: u8 = 0x22;
-/** What a series can need at most: symbols, labels, alias, row, postings; chunks come a page at a time. */
-const ROOM_FOR_SERIES: usize = 6 * L.MAX_SERIES_BYTES + 2 * L.SLAB_BYTES;
-/** Where labels that are not in one piece are gathered. */
-const GATHERED: usize = L.SCRATCH + 2097152;
+/** Where scattered labels are gathered: the body as received is not needed any more, and they are not longer. */
+const GATHERED: usize = L.IN;
 const OFFENDER_LABELS: usize = L.SCRATCH + 1310720;
 
 function fail(code: u32, at: usize): bool {
@@ -77,6 +75,7 @@ export function validate(tenant: usize, length: usize): bool {
   wrongGuesses = 0;
   doubt = 0;
   store<u32>(L.PLAN_NEXT, 0);
+  store<u32>(L.PLAN_COUNT, 0);
   memory.fill(L.OUT_RECEIVED, 0, L.OFFENDERS - L.OUT_RECEIVED);
   let at: usize = L.RAW;
   while (at < end) {
@@ -136,8 +135,8 @@ function planSeries(tenant: usize, entry: usize, body: usize, end: usize, previo
   const inOnePiece = checkFields(entry, fields, end);
   if (inOnePiece < 0) return false;
   if (inOnePiece === 0 && !checkLabels(body, fields)) return false;
-  store<u32>(entry, inOnePiece !== 0 ? <u32>body : 0, L.PLAN_LABELS);
-  store<u32>(entry, <u32>labelsLength, L.PLAN_LABELS_BYTES);
+  store<u32>(entry, <u32>body, L.PLAN_LABELS);
+  store<u32>(entry, inOnePiece !== 0 ? <u32>labelsLength : L.SCATTERED, L.PLAN_LABELS_BYTES);
   store<u32>(entry, <u32>(inOnePiece !== 0 ? fields : body), L.PLAN_FIELDS);
   store<u32>(entry, <u32>end, L.PLAN_END);
   store<u32>(entry, 0, L.PLAN_ROW);
@@ -168,7 +167,7 @@ function findUnknown(tenant: usize, at: usize, end: usize): bool {
     const hash = load<u32>(entry, L.PLAN_ROW);
     const labels: usize = load<u32>(entry, L.PLAN_LABELS), length: usize = load<u32>(entry, L.PLAN_LABELS_BYTES);
     store<u32>(entry, 0, L.PLAN_ROW);
-    if (load<u32>(entry, L.PLAN_ALIAS) !== 0 || labels === 0) continue;
+    if (load<u32>(entry, L.PLAN_ALIAS) !== 0 || length === L.SCATTERED) continue;
     const alias = findHashedAlias(tenant, labels, length, hash);
     if (alias === 0 && !checkLabels(labels, labels + length)) return false;
     store<u32>(entry, <u32>alias, L.PLAN_ALIAS);
@@ -205,7 +204,7 @@ function checkFields(entry: usize, at: usize, end: usize): i32 {
     // The usual sample: 09 value, 10 time, in one byte's length.
     if (load<u8>(at) === SAMPLE && load<u8>(at, 2) === 0x09 && load<u8>(at, 11) === 0x10) {
       const size: usize = load<u8>(at, 1);
-      if (size < 128 && size <= end - at - 2 && size > 10) {
+      if (size < 128 && at + 2 + size <= end && size > 10) {
         readVarint(at + 12, at + 2 + size);
         if (varintEnd === at + 2 + size) {
           at = varintEnd;
@@ -268,7 +267,7 @@ export function apply(tenant: usize, latest: i64): u32 {
       result = L.OUT_OF_MEMORY;
       break;
     }
-    if (definitionsFull()) {
+    if (definitionsFull(0)) {
       result = L.APPLIED_PART;
       break;
     }
@@ -285,10 +284,8 @@ export function apply(tenant: usize, latest: i64): u32 {
     }
     if (previous !== 0 && alias !== 0 && load<u32>(previous, L.ALIAS_NEXT) !== <u32>alias) store<u32>(previous, <u32>alias, L.ALIAS_NEXT);
     previous = alias;
-    if (!applySamples(tenant, row, entry, latest, sealedUntil)) {
-      result = L.APPLIED_PART;
-      break;
-    }
+    result = applySamples(tenant, row, entry, latest, sealedUntil);
+    if (result !== L.APPLIED) break;
   }
   store<u32>(L.PLAN_NEXT, next);
   report(tenant);
@@ -322,16 +319,12 @@ function report(tenant: usize): void {
 
 /** The row of a series whose wire labels are not known yet; 0 if it is refused. Leaves its alias in the plan. */
 function resolve(tenant: usize, entry: usize): usize {
-  let wire: usize = load<u32>(entry, L.PLAN_LABELS), length: usize = load<u32>(entry, L.PLAN_LABELS_BYTES);
-  if (wire === 0) {
-    length = gatherLabels(load<u32>(entry, L.PLAN_FIELDS), load<u32>(entry, L.PLAN_END));
-    wire = GATHERED;
-  }
+  const wire = wireLabels(entry), length = wireLength;
   let alias: usize = length > L.MAX_SERIES_BYTES ? 0 : findAlias(tenant, wire, length);
   if (alias === 0) {
     const problem = readLabels(wire, length);
     if (problem !== 0) {
-      reject(problem, load<u32>(entry, L.PLAN_SAMPLES), wire, length, 0);
+      reject(problem, load<u32>(entry, L.PLAN_SAMPLES), entry, 0);
       return 0;
     }
     const row = findOrMakeRow(tenant);
@@ -346,38 +339,43 @@ function resolve(tenant: usize, entry: usize): usize {
   return load<u32>(alias, L.ALIAS_ROW);
 }
 
-/** Copies the label fields of a series into one piece, up to what a series may have. */
-function gatherLabels(at: usize, end: usize): usize {
+let wireLength: usize = 0;
+
+/** The label fields of a series in one piece, `wireLength` bytes; valid until those of another one are asked for. */
+function wireLabels(entry: usize): usize {
+  const labels: usize = load<u32>(entry, L.PLAN_LABELS);
+  wireLength = load<u32>(entry, L.PLAN_LABELS_BYTES);
+  if (wireLength !== L.SCATTERED) return labels;
+  const end: usize = load<u32>(entry, L.PLAN_END);
   let to = GATHERED;
-  while (at < end) {
+  for (let at = labels; at < end; ) {
     const next = skipField(at, end);
     if (load<u8>(at) === LABEL) {
-      if (to - GATHERED > L.MAX_SERIES_BYTES) break;
-      const bytes = min<usize>(next - at, 1048576);
-      memory.copy(to, at, bytes);
-      to += bytes;
+      memory.copy(to, at, next - at);
+      to += next - at;
     }
     at = next;
   }
-  return to - GATHERED;
+  wireLength = to - GATHERED;
+  return GATHERED;
 }
 
-/** Places the samples of a series; false if the record is full, with the place to go on in the plan. */
-function applySamples(tenant: usize, row: usize, entry: usize, latest: i64, sealedUntil: i64): bool {
+/** Places the samples of a series: APPLIED, or APPLIED_PART or OUT_OF_MEMORY with the place to go on in the plan. */
+function applySamples(tenant: usize, row: usize, entry: usize, latest: i64, sealedUntil: i64): u32 {
   const end: usize = load<u32>(entry, L.PLAN_END), ref = load<u64>(row, L.ROW_REF);
   let at: usize = load<u32>(entry, L.PLAN_FIELDS);
   while (at < end) {
     const tag = load<u8>(at);
     if (tag !== SAMPLE) {
-      if (tag === HISTOGRAM) reject(L.REJECT_HISTOGRAM, 1, load<u32>(entry, L.PLAN_LABELS), load<u32>(entry, L.PLAN_LABELS_BYTES), 0);
+      if (tag === HISTOGRAM) reject(L.REJECT_HISTOGRAM, 1, entry, 0);
       at = skipField(at, end);
       continue;
     }
     if (samplesFull()) {
       store<u32>(entry, <u32>at, L.PLAN_FIELDS);
-      return false;
+      return L.APPLIED_PART;
     }
-    const size = <usize>readVarint(at + 1, end);
+    const start = at, size = <usize>readVarint(at + 1, end);
     const body = varintEnd;
     at = body + size;
     let value: u64 = 0, time: i64 = 0;
@@ -398,20 +396,23 @@ function applySamples(tenant: usize, row: usize, entry: usize, latest: i64, seal
       recordSample(ref, time, value);
     } else if (verdict === DUPLICATE) duplicates++;
     else if (verdict === CONFLICT) conflicts++;
-    else reject(verdict - FIRST_REJECT, 1, load<u32>(entry, L.PLAN_LABELS), load<u32>(entry, L.PLAN_LABELS_BYTES), time);
+    else if (verdict === NO_ROOM) {
+      store<u32>(entry, <u32>start, L.PLAN_FIELDS);
+      return L.OUT_OF_MEMORY;
+    } else reject(verdict - FIRST_REJECT, 1, entry, time);
   }
-  return true;
+  return L.APPLIED;
 }
 
 /** Counts rejected samples and remembers the first offenders. */
-function reject(reason: u32, samples: u32, labels: usize, length: usize, time: i64): void {
+function reject(reason: u32, samples: u32, entry: usize, time: i64): void {
   const counter = <usize>L.OUT_REJECTED + (<usize>reason << 2);
   store<u32>(counter, load<u32>(counter) + samples);
   const offenders = load<u32>(L.OUT_OFFENDERS);
   if (offenders === 3) return;
   const at = <usize>L.OFFENDERS + <usize>offenders * L.OFFENDER_BYTES;
   const copy = OFFENDER_LABELS + <usize>offenders * L.MAX_SERIES_BYTES;
-  length = labels === 0 ? 0 : min<usize>(length, L.MAX_SERIES_BYTES);
+  const labels = wireLabels(entry), length = min<usize>(wireLength, L.MAX_SERIES_BYTES);
   memory.copy(copy, labels, length);
   store<u32>(at, reason, L.OFFENDER_REASON);
   store<u32>(at, <u32>copy, L.OFFENDER_LABELS);

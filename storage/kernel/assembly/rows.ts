@@ -5,16 +5,17 @@
  */
 import * as L from '../layout';
 import { appendXor, nextXor, openXor, openXorStream, startXor, xorTime, xorValue } from './chunk';
-import { allocate, allocateBuffer, bufferBytes, freeBuffer } from './memory';
+import { allocate, allocateBuffer, bufferBytes, freeBuffer, ROOM_FOR_SAMPLE, roomLeft } from './memory';
 import { allocateChunk, findWindow, isLive, openWindow } from './window';
 
 export const STORED: u32 = 0;
 export const DUPLICATE: u32 = 1;
 export const CONFLICT: u32 = 2;
+export const NO_ROOM: u32 = 3;
 /** A verdict from here on is FIRST_REJECT plus a reason. */
 export const FIRST_REJECT: u32 = 16;
 
-const ROOM_FOR_SAMPLE: u32 = 32; // 19 bytes at most, and a write touches 8 at once
+const TAIL_BYTES: u32 = 32; // a sample takes 19 at most, and a write touches 8 at once
 const LARGEST_CLASS: u32 = 10;
 const REBUILD: usize = L.SCRATCH + 1048576; // samples of a chunk being rebuilt: (time, value) × CHUNK_SAMPLES
 
@@ -44,15 +45,19 @@ export function place(tenant: usize, row: usize, time: i64, value: u64, sealedUn
   const published = load<u64>(open, L.OPEN_PUBLISHED);
   const end = (<i64>load<u32>(open, L.OPEN_WINDOW) + 1) * L.WINDOW_MS;
   if (published !== 0 && published >>> 32 < L.CHUNK_SAMPLES && time > load<i64>(open, L.OPEN_LAST_TIME) && time < end && time >= sealedUntil) {
-    if (<u32>published >>> 3 > bufferBytes(load<u8>(open, L.OPEN_CLASS)) - ROOM_FOR_SAMPLE) growBuffer(row, open);
+    if (<u32>published >>> 3 > bufferBytes(load<u8>(open, L.OPEN_CLASS)) - TAIL_BYTES) {
+      if (!roomLeft(ROOM_FOR_SAMPLE)) return NO_ROOM;
+      growBuffer(row, open);
+    }
     appendXor(open, time, value);
     return STORED;
   }
-  return placeElsewhere(tenant, row, time, value);
+  return placeElsewhere(tenant, row, time, value, sealedUntil);
 }
 
 /** Every case but the usual one: a first sample, a full chunk, another window, out of order, late. */
-function placeElsewhere(tenant: usize, row: usize, time: i64, value: u64): u32 {
+function placeElsewhere(tenant: usize, row: usize, time: i64, value: u64, sealedUntil: i64): u32 {
+  if (!roomLeft(ROOM_FOR_SAMPLE)) return NO_ROOM;
   const number = <u32>(time / L.WINDOW_MS);
   const window = openWindow(tenant, number);
   if (window === 0) return FIRST_REJECT + L.REJECT_WINDOWS;
@@ -60,14 +65,14 @@ function placeElsewhere(tenant: usize, row: usize, time: i64, value: u64): u32 {
   const open = row + L.ROW_OPEN;
   const openNumber = load<u32>(open, L.OPEN_WINDOW);
   const empty = countOf(open) === 0;
-  if (!empty && openNumber === number && load<u32>(open, L.OPEN_GENERATION) === generation && time > load<i64>(open, L.OPEN_LAST_TIME)) {
-    appendOrStart(tenant, row, open, number, generation, time, value);
-    return STORED;
+  const inOrder = !empty && openNumber === number && load<u32>(open, L.OPEN_GENERATION) === generation && time > load<i64>(open, L.OPEN_LAST_TIME);
+  // In a window that was ever sealed, other chunks may hold what is later than the open chunk.
+  if (!inOrder || time < sealedUntil) {
+    const verdict = findSample(row, number, time, value);
+    if (verdict !== STORED) return verdict;
   }
-  const verdict = findSample(row, number, time, value);
-  if (verdict !== STORED) return verdict;
   const newer = empty || number > openNumber || (number === openNumber && load<u32>(open, L.OPEN_GENERATION) !== generation);
-  if (newer) appendOrStart(tenant, row, open, number, generation, time, value);
+  if (inOrder || newer) appendOrStart(tenant, row, open, number, generation, time, value);
   else placeLate(tenant, row, number, generation, time, value);
   store<u32>(window, 1, L.WINDOW_TOUCHED);
   return STORED;
@@ -78,7 +83,7 @@ function appendOrStart(tenant: usize, row: usize, open: usize, number: u32, gene
   const count = countOf(open);
   const same = count !== 0 && load<u32>(open, L.OPEN_WINDOW) === number && load<u32>(open, L.OPEN_GENERATION) === generation;
   if (same && count < L.CHUNK_SAMPLES) {
-    if (<u32>load<u64>(open, L.OPEN_PUBLISHED) >>> 3 > bufferBytes(load<u8>(open, L.OPEN_CLASS)) - ROOM_FOR_SAMPLE) growBuffer(row, open);
+    if (<u32>load<u64>(open, L.OPEN_PUBLISHED) >>> 3 > bufferBytes(load<u8>(open, L.OPEN_CLASS)) - TAIL_BYTES) growBuffer(row, open);
     appendXor(open, time, value);
     return;
   }
@@ -195,7 +200,7 @@ function insertLate(tenant: usize, row: usize, late: usize, time: i64, value: u6
   beginMove(row);
   startChunk(late, number, generation, load<i64>(REBUILD), load<u64>(REBUILD, 8));
   for (let from = REBUILD + 16; from < to; from += 16) {
-    if (<u32>load<u64>(late, L.OPEN_PUBLISHED) >>> 3 > bufferBytes(load<u8>(late, L.OPEN_CLASS)) - ROOM_FOR_SAMPLE) growInMove(late);
+    if (<u32>load<u64>(late, L.OPEN_PUBLISHED) >>> 3 > bufferBytes(load<u8>(late, L.OPEN_CLASS)) - TAIL_BYTES) growInMove(late);
     appendXor(late, load<i64>(from), load<u64>(from, 8));
   }
   endMove(row);

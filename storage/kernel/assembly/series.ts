@@ -3,7 +3,7 @@
  * SeriesRef is what the WAL knows it by.
  */
 import * as L from '../layout';
-import { equal, finish, hashBytes, mix } from './bytes';
+import { equal, finish, hashBytes, mix, seeded } from './bytes';
 import { labelCount, labelName, labelNameLength, labelValue, labelValueLength } from './labels';
 import { allocate, allocateIn, listPush } from './memory';
 import { addPosting, intern } from './symbols';
@@ -64,7 +64,7 @@ export let rowIsNew: bool = false;
 export function findOrMakeRow(tenant: usize): usize {
   const count = labelCount;
   const pairs = <usize>L.SCRATCH + 65536;
-  let hash = mix(<u64>load<u32>(L.HASH_SEED), <u64>tenant);
+  let hash = mix(seeded(), <u64>tenant);
   for (let i: u32 = 0; i < count; i++) {
     const name = intern(labelName(i), labelNameLength(i)), value = intern(labelValue(i), labelValueLength(i));
     store<u32>(pairs + (<usize>i << 3), <u32>name);

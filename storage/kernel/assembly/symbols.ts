@@ -1,6 +1,6 @@
 /** Interned strings, and the index of the head: per tenant the label names, their values, and the postings of each. */
 import * as L from '../layout';
-import { equal, finish, hashBytes, mix } from './bytes';
+import { equal, finish, hashBytes, mix, seeded } from './bytes';
 import { allocate, listPush } from './memory';
 import { slot, tableInsert, tableMask } from './table';
 
@@ -35,7 +35,7 @@ export function intern(at: usize, length: usize): usize {
 }
 
 function hashTwo(a: usize, b: usize): u32 {
-  return finish(mix(mix(<u64>load<u32>(L.HASH_SEED), <u64>a), <u64>b));
+  return finish(mix(seeded(), (<u64>a << 32) | <u64>b));
 }
 
 /** The label name of a tenant, or 0. `symbol` is the name's. */

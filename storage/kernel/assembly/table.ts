@@ -1,7 +1,7 @@
 /**
  * Hash tables with open addressing: [mask | count | (hash, pointer) × (mask + 1)], root pointer in the state words.
  * A grown table replaces the old one by one store; the old one is left as it is, for readers that are in it (all old
- * ones together are smaller than the new one).
+ * ones together are smaller than the new one). TABLE_GROWTH is what all tables together take when each grows once.
  */
 import * as L from '../layout';
 import { allocate } from './memory';
@@ -11,6 +11,7 @@ export const TABLE_ENTRIES: usize = 8;
 export function makeTable(root: usize, size: u32): void {
   const table = allocate(TABLE_ENTRIES + (<usize>size << 3));
   store<u32>(table, size - 1);
+  store<u32>(L.TABLE_GROWTH, load<u32>(L.TABLE_GROWTH) + <u32>TABLE_ENTRIES + (size << 4));
   atomic.store<u32>(root, <u32>table);
 }
 
@@ -44,6 +45,7 @@ export function tableInsert(root: usize, hash: u32, pointer: u32): void {
     const size = (mask + 1) << 1;
     const grown = allocate(TABLE_ENTRIES + (<usize>size << 3));
     store<u32>(grown, size - 1);
+    store<u32>(L.TABLE_GROWTH, load<u32>(L.TABLE_GROWTH) + (size << 3));
     for (let i: u32 = 0; i <= mask; i++) {
       const at = slot(table, i);
       if (load<u32>(at, 4) !== 0) place(grown, load<u32>(at), load<u32>(at, 4));

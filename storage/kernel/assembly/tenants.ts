@@ -1,11 +1,12 @@
 /** Tenants: opaque keys, each with its own series, windows and times. They are never forgotten. */
 import * as L from '../layout';
-import { allocate } from './memory';
-import { intern } from './symbols';
+import { allocate, ROOM_FOR_SAMPLE, roomLeft } from './memory';
+import { findSymbol, intern } from './symbols';
 import { slot, tableInsert, tableMask } from './table';
 
-/** The tenant with this key, made if it is new. */
+/** The tenant with this key, made if it is new; 0 if there is no room for it. */
 export function findTenant(key: usize, length: usize): usize {
+  if (findSymbol(key, length) === 0 && !roomLeft(ROOM_FOR_SAMPLE)) return 0;
   const symbol = intern(key, length);
   const hash = load<u32>(symbol);
   const table: usize = load<u32>(L.TENANTS);
@@ -15,6 +16,7 @@ export function findTenant(key: usize, length: usize): usize {
     if (load<u32>(tenant, L.TENANT_KEY) === <u32>symbol) return tenant;
     i = (i + 1) & mask;
   }
+  if (!roomLeft(ROOM_FOR_SAMPLE)) return 0;
   const tenant = allocate(L.TENANT_BYTES);
   store<u32>(tenant, <u32>symbol, L.TENANT_KEY);
   store<i64>(tenant, -1, L.TENANT_NEWEST);

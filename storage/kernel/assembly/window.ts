@@ -92,6 +92,5 @@ export function allocateChunk(window: usize, generation: u32, bytes: u32): usize
   }
   const used = load<u32>(page, L.PAGE_USED);
   store<u32>(page, used + size, L.PAGE_USED);
-  store<u32>(L.LIVE_CHUNK_BYTES, load<u32>(L.LIVE_CHUNK_BYTES) + size);
   return page + used;
 }

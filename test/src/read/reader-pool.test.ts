@@ -3,7 +3,7 @@ import { afterEach, expect, test } from 'vitest';
 import type { ReadAnswer } from '../../../src/read/pending-read.ts';
 import { CREDIT_BYTES, type ReadJob } from '../../../src/read/read-job.ts';
 import { ReaderPool, type ReaderPoolComponents, type ReaderPoolSettings } from '../../../src/read/reader-pool.ts';
-import { inlineExecutor, workerExecutor } from '../../../storage/index.ts';
+import { inlineExecutor, nodeFileSystem, systemClock, systemRandom, workerExecutor } from '../../../storage/index.ts';
 import { MemoryDatabase } from '../../support/memory-reader.ts';
 import { bitsOf, EVER, type MemorySeries } from '../../support/memory-source.ts';
 import { ReadRequest } from '../../support/protocol.ts';
@@ -11,6 +11,7 @@ import { decodeSamples, decodeStreamed } from '../../support/read-answers.ts';
 import { until } from '../../support/until.ts';
 
 const activity = new URL('../../support/memory-reader.ts', import.meta.url);
+const onThisThread = inlineExecutor({ fileSystem: nodeFileSystem, clock: systemClock, random: systemRandom });
 const STALE = 0x7ff0000000000002n;
 
 const small: MemorySeries = {
@@ -53,7 +54,7 @@ afterEach(async () => {
 
 function open(settings: Partial<ReaderPoolSettings> = {}, components: Partial<ReaderPoolComponents> = {}) {
   const database = new MemoryDatabase(tenants);
-  const executor = inlineExecutor;
+  const executor = onThisThread;
   const pool = new ReaderPool(database, { threads: 1, ...settings }, { executor, activity, ...components });
   pools.push(pool);
   return { database, pool };
@@ -76,7 +77,7 @@ async function bytesOf({ body }: ReadAnswer): Promise<Buffer> {
 }
 
 test.each([
-  ['on the caller’s thread', inlineExecutor, 1],
+  ['on the caller’s thread', onThisThread, 1],
   ['on threads of their own', workerExecutor, 2],
 ])('reads of all kinds are answered %s, and no snapshot is kept', async (_, executor, threads) => {
   const { database, pool } = open({ threads }, { executor });
@@ -246,14 +247,16 @@ test('a thread that dies fails its reads only, gives their snapshots back and is
   });
   await expect(bytesOf(half)).rejects.toMatchObject({ kind: 'unavailable' });
   expect([database.held.size, pool.stats().restarts, pool.stats().threads]).toEqual([0, 1, 1]);
+  expect(database.readers).toBe(1);
   expect(String(await bytesOf(await pool.run('a', names)))).toContain('__name__');
 });
 
 test('a thread that cannot start fails the reads given to it, and the next read tries again', async () => {
   const missing = new URL('missing.ts', activity);
-  const { pool } = open({}, { executor: workerExecutor, activity: missing });
+  const { database, pool } = open({}, { executor: workerExecutor, activity: missing });
   await expect(pool.run('a', names)).rejects.toMatchObject({ kind: 'unavailable' });
   expect(pool.stats()).toMatchObject({ threads: 0, running: 0 });
+  expect(database.readers).toBe(0);
   await expect(pool.run('a', names)).rejects.toMatchObject({ kind: 'unavailable' });
 });
 
@@ -267,6 +270,6 @@ test('closing fails what runs and what waits, and gives every snapshot back', as
   ]);
   await pool.close();
   await refusals;
-  expect(database.held.size).toBe(0);
+  expect([database.held.size, database.readers]).toEqual([0, 0]);
   await expect(pool.run('a', names)).rejects.toMatchObject({ kind: 'closed' });
 });

@@ -17,6 +17,7 @@ const stats: DatabaseStats = {
   seriesCreated: 9,
   walBytes: 10,
   walPendingBytes: 11,
+  notDurableSeconds: 0.5,
   walSyncs: 12,
   walSegments: 13,
   walFailing: 1,
@@ -37,6 +38,7 @@ test("the engine's figures are metrics, read once a scrape", async () => {
   const text = await metrics.text();
   expect(text).toContain('\nvarve_head_series 1\n');
   expect(text).toContain('\nvarve_wal_syncs_total 12\n');
+  expect(text).toContain('\nvarve_wal_not_durable_seconds 0.5\n');
   expect(text).toContain('# TYPE varve_wal_syncs_total counter\n');
   expect(text).toContain('\nvarve_tenants 19\n');
   await metrics.text();

@@ -159,4 +159,18 @@ export function testFileSystem(name: string, make: () => FileSystemUnderTest): v
     expect(freeBytes).toBeGreaterThan(0);
     expect(type).not.toBe('');
   });
+
+  check('a directory has one holder at a time', (fs, directory) => {
+    const lock = fs.lockDirectory(directory);
+    const locked = expect.objectContaining({ kind: 'locked', message: expect.stringContaining(directory) });
+    expect(() => fs.lockDirectory(directory)).toThrow(locked);
+    lock.close();
+    const next = fs.lockDirectory(directory);
+    // The first holder has nothing left to give free.
+    lock.close();
+    expect(() => fs.lockDirectory(directory)).toThrow(locked);
+    next.close();
+    const unavailable = expect.objectContaining({ kind: 'unavailable', message: expect.stringContaining('none') });
+    expect(() => fs.lockDirectory(`${directory}/none`)).toThrow(unavailable);
+  });
 }

@@ -1,0 +1,94 @@
+/** The way back after any end of the program: the log into the head, without what blocks of this log hold already. */
+import { type BlockCoverage, type BlockMeta, blockCoverage } from '../block/meta.ts';
+import { nextTurn } from '../io/executor.ts';
+import type { FileSystem } from '../io/file-system.ts';
+import type { Kernel } from '../kernel/kernel.ts';
+import * as L from '../kernel/layout.ts';
+import { CorruptionError, StorageError } from '../lib/errors.ts';
+import { type RecoveryReport, recoverWal } from '../wal/recovery.ts';
+
+/** Whose log it is: what its blocks say that they were cut from. */
+export interface LogIdentity {
+  readonly instance: string;
+  readonly epoch: number;
+}
+
+/** A block that was cut from this log. */
+export interface OwnBlock {
+  readonly ulid: string;
+  readonly coverage: BlockCoverage;
+}
+
+export interface ReplayListener {
+  readonly onProgress: (replayedBytes: number, totalBytes: number) => void;
+  /** Hears of everything that the log should hold and does not. */
+  readonly onDamage: (message: string) => void;
+}
+
+/** While it replays, the thread answers others this often. */
+const TURN_BYTES = 8 * 1024 * 1024;
+
+/** The blocks that were cut from this log. `onSkipped` hears of one that says so and then makes no sense. */
+export function ownBlocks(
+  blocks: Iterable<BlockMeta>,
+  { instance, epoch }: LogIdentity,
+  onSkipped: (message: string) => void,
+): OwnBlock[] {
+  const own: OwnBlock[] = [];
+  for (const meta of blocks) {
+    try {
+      const coverage = blockCoverage(meta, `${meta.ulid}/meta.json`);
+      if (coverage?.instance === instance && coverage.epoch === epoch) own.push({ ulid: meta.ulid, coverage });
+    } catch (error) {
+      if (!(error instanceof CorruptionError)) throw error;
+      onSkipped(error.message);
+    }
+  }
+  return own;
+}
+
+/**
+ * Replays the log of a data directory into a fresh kernel, without what `blocks` hold, and lets it go on behind the
+ * log's end. Throws StorageError: 'unavailable' if the log does not fit the memory budget, 'invalid' if a newer version
+ * wrote it.
+ */
+export async function replayLog(
+  fileSystem: FileSystem,
+  dataDirectory: string,
+  kernel: Kernel,
+  blocks: readonly OwnBlock[],
+  listener: ReplayListener,
+): Promise<RecoveryReport> {
+  for (const { coverage } of blocks)
+    kernel.cover(kernel.tenant(coverage.tenant), coverage.window, coverage.generation, BigInt(coverage.position));
+  const recovery = recoverWal(fileSystem, dataDirectory, listener.onProgress);
+  let sinceTurn = 0;
+  for (const { kind, sequence, payload, segment, offset } of recovery.frames()) {
+    const status = kernel.replay(payload, BigInt(kind === 'checkpoint' ? 0 : sequence));
+    if (status === L.OUT_OF_MEMORY) {
+      throw new StorageError(
+        'unavailable',
+        'the log does not fit the memory budget: start with a larger --head.memory-budget',
+      );
+    }
+    if (status === L.REPLAY_DAMAGED)
+      listener.onDamage(`${kind} ${segment} at ${offset}: a record of type ${payload[0]} makes no sense`);
+    sinceTurn += payload.length;
+    if (sinceTurn < TURN_BYTES) continue;
+    sinceTurn = 0;
+    await nextTurn();
+  }
+  const { report } = recovery;
+  reportDamage(report, kernel.orphanSamples, listener);
+  kernel.continueLog(BigInt(report.nextSequence), report.nextGeneration);
+  return report;
+}
+
+/** Torn tails are not reported: nothing that was acknowledged was in them. */
+function reportDamage(report: RecoveryReport, orphanSamples: number, { onDamage }: ReplayListener): void {
+  for (const { file, offset, length, quarantine } of report.damages)
+    onDamage(`${file} at ${offset}: ${length} bytes are damaged, kept as ${quarantine ?? '(could not be kept)'}`);
+  for (const { first, last } of report.gaps) onDamage(`records ${first} to ${last} are missing`);
+  if (report.missingInCheckpoint > 0) onDamage(`${report.missingInCheckpoint} records of the checkpoint are missing`);
+  if (orphanSamples > 0) onDamage(`${orphanSamples} samples belong to series whose definitions are lost`);
+}
