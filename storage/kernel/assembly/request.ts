@@ -39,7 +39,7 @@ let fieldEnd: usize = 0;
 function readField(at: usize, end: usize): usize {
   const tag = readVarint(at, end);
   let body = varintEnd;
-  if (body === 0 || tag > 0xffffffff || tag < 8 || (tag < 128 && body !== at + 1)) {
+  if (body === 0 || tag > 0xffffffff || tag < 8 || body - at > 5 || (tag < 128 && body !== at + 1)) {
     fail(L.ERROR_VARINT, at);
     return 0;
   }

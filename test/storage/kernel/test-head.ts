@@ -1,0 +1,116 @@
+/** A head of its own for the kernel's tests: the kernel on its memory, the log taken out of the ring, all of it read. */
+import { HeadView } from '../../../storage/head/head-view.ts';
+import { Kernel, type KernelSettings, type Outcome } from '../../../storage/kernel/kernel.ts';
+import * as L from '../../../storage/kernel/layout.ts';
+import { frameAt } from '../../../storage/wal/frame.ts';
+import { decodeXorChunk } from '../../support/oracle/xor-decoder.ts';
+
+export const WINDOW_MS = 7_200_000;
+/** A Friday, at the start of a window. */
+export const START_MS: number = 1_763_625_600_000 - (1_763_625_600_000 % WINDOW_MS);
+const TENANT = 'default-tenant';
+
+/** An arena above 2 GiB: addresses are negative where a signed number is taken for one. */
+export const HIGH_ARENA: number = 2 ** 31 + 4096 * 16;
+
+export interface LogFrame {
+  readonly sequence: number;
+  readonly generation: number;
+  readonly payload: Uint8Array;
+}
+
+/** Samples of a series as the head shows them: bits and generation by time. */
+export type ShownSeries = Map<number, { readonly bits: bigint; readonly generation: number }>;
+
+export class TestHead {
+  readonly kernel: Kernel;
+  readonly view: HeadView;
+  readonly tenant: number;
+  /** What the log got. */
+  readonly frames: LogFrame[] = [];
+
+  constructor(settings: Partial<KernelSettings> = {}) {
+    this.kernel = new Kernel({ budgetBytes: 256 * 1024 * 1024, seed: 7, ...settings });
+    this.view = new HeadView(this.kernel.memory.memory, 1);
+    this.tenant = this.kernel.tenant(TENANT);
+  }
+
+  /** Receives and applies a body; the log is taken out of the ring as a committer would. */
+  write(body: Uint8Array, latestMs: number, tenant: number = this.tenant): { status: number; outcome: Outcome } {
+    this.kernel.receive(tenant, body);
+    for (;;) {
+      const status = this.kernel.apply(tenant, latestMs);
+      this.takeLog();
+      if (status !== L.APPLIED_PART) return { status, outcome: this.kernel.outcome() };
+    }
+  }
+
+  /** Moves the frames out of the ring; throws if one is not valid. */
+  takeLog(): LogFrame[] {
+    const { memory } = this.kernel;
+    const head = memory.loadWord(L.WAL_HEAD);
+    const tail = memory.loadWord(L.WAL_TAIL);
+    const used = (head - tail) >>> 0;
+    if (used > L.WAL_RING_BYTES) throw new Error(`${used} bytes in a ring of ${L.WAL_RING_BYTES}`);
+    const start = tail % L.WAL_RING_BYTES;
+    const first = Math.min(used, L.WAL_RING_BYTES - start);
+    const bytes = Buffer.concat([
+      memory.bytes(L.WAL_RING + start, first).slice(),
+      memory.bytes(L.WAL_RING, used - first).slice(),
+    ]);
+    const taken: LogFrame[] = [];
+    for (let at = 0; at < bytes.length; ) {
+      const frame = frameAt(bytes, at);
+      if (frame === undefined || !('payload' in frame)) throw new Error(`no frame at ${at} of ${bytes.length}`);
+      taken.push(frame);
+      at += L.FRAME_HEADER_BYTES + frame.payload.length;
+    }
+    memory.storeWord(L.WAL_TAIL, head);
+    this.frames.push(...taken);
+    return taken;
+  }
+
+  /** Takes a sealed generation out of every row and frees it. */
+  dropSealed(window: number, generation: number): void {
+    const { memory } = this.kernel;
+    let left = memory.loadWord(this.tenant + L.TENANT_ROWS + L.LIST_COUNT);
+    let segment = memory.word(this.tenant + L.TENANT_ROWS + L.LIST_FIRST);
+    while (left > 0) {
+      const count = Math.min(left, memory.word(segment + L.SEGMENT_CAPACITY));
+      this.kernel.dropFromSegment(segment, 0, count, window, generation);
+      left -= count;
+      segment = memory.word(segment + L.SEGMENT_NEXT);
+    }
+    this.kernel.release(this.tenant, window);
+  }
+
+  /** All that the head shows of a tenant, by labels; throws where a chunk contradicts itself or another. */
+  content(tenant: number = this.tenant): Map<string, ShownSeries> {
+    const shown = new Map<string, ShownSeries>();
+    for (const row of this.view.list(tenant + L.TENANT_ROWS)) {
+      const labels = this.view.labels(row);
+      const pairs = Array.from({ length: labels.length / 2 }, (_, i) => [labels[i * 2], labels[i * 2 + 1]]);
+      const key = JSON.stringify(pairs);
+      if (shown.has(key)) throw new Error(`two rows of ${key}`);
+      shown.set(key, readRow(this.view, row));
+    }
+    return shown;
+  }
+}
+
+/** The samples of a row, whose chunks must be sound and share no timestamp. */
+export function readRow(view: HeadView, row: number): ShownSeries {
+  const samples: ShownSeries = new Map();
+  for (const { minTimeMs, maxTimeMs, bytes, window, generation } of view.chunks(row, () => true)) {
+    const { timestamps, bits } = decodeXorChunk(bytes);
+    if (timestamps.length === 0 || timestamps.length > L.CHUNK_SAMPLES) throw new Error('a chunk of wrong size');
+    if (timestamps[0] !== minTimeMs || timestamps.at(-1) !== maxTimeMs) throw new Error('wrong times of a chunk');
+    timestamps.forEach((time, i) => {
+      if (Math.floor(time / WINDOW_MS) !== window) throw new Error('a chunk crosses its window');
+      if (i > 0 && time <= (timestamps[i - 1] as number)) throw new Error('a chunk is not sorted');
+      if (samples.has(time)) throw new Error(`two samples at ${time}`);
+      samples.set(time, { bits: bits[i] as bigint, generation });
+    });
+  }
+  return samples;
+}

@@ -1,0 +1,133 @@
+/**
+ * Oracle for the head: maps of maps. Takes requests as write-request.ts reads them and tells what must be stored and
+ * what must be answered.
+ */
+import { judgeLabels, type WireSeries } from './write-request.ts';
+
+export interface ModelOutcome {
+  received: number;
+  stored: number;
+  duplicates: number;
+  conflicts: number;
+  newSeries: number;
+  exemplars: number;
+  /** Rejected samples by reason. */
+  readonly rejected: Map<string, number>;
+}
+
+interface ModelSample {
+  readonly bits: bigint;
+  /** A sealed generation, or 0 for what is open. */
+  generation: number;
+}
+
+/** Samples by time. */
+type ModelSeries = Map<number, ModelSample>;
+
+const WINDOW_MS = 7_200_000;
+const MAX_WINDOWS = 128;
+
+/** The samples of one tenant. */
+export class HeadModel {
+  /** By labels, as `keyOf` spells them. */
+  readonly series: Map<string, ModelSeries> = new Map();
+  newestMs = -1;
+  #windows = new Set<number>();
+
+  apply(request: readonly WireSeries[], latestMs: number): ModelOutcome {
+    const outcome: ModelOutcome = {
+      received: 0,
+      stored: 0,
+      duplicates: 0,
+      conflicts: 0,
+      newSeries: 0,
+      exemplars: 0,
+      rejected: new Map(),
+    };
+    for (const series of request) {
+      outcome.received += series.samples.length + series.histograms;
+      outcome.exemplars += series.exemplars;
+      if (series.samples.length + series.histograms > 0) this.#applySeries(series, latestMs, outcome);
+    }
+    return outcome;
+  }
+
+  #applySeries(wire: WireSeries, latestMs: number, outcome: ModelOutcome): void {
+    const reject = (reason: string, samples: number): void => {
+      outcome.rejected.set(reason, (outcome.rejected.get(reason) ?? 0) + samples);
+    };
+    const verdict = judgeLabels(wire);
+    if ('refused' in verdict) {
+      reject(verdict.refused, wire.samples.length + wire.histograms);
+      return;
+    }
+    const key = keyOf(verdict.labels);
+    let series = this.series.get(key);
+    if (series === undefined) {
+      series = new Map();
+      this.series.set(key, series);
+      outcome.newSeries++;
+    }
+    if (wire.histograms > 0) reject('histogram', wire.histograms);
+    for (const { timestampMs, bits } of wire.samples) {
+      if (timestampMs < 0n) reject('negative', 1);
+      else if (timestampMs > BigInt(latestMs)) reject('future', 1);
+      else this.#place(series, Number(timestampMs), bits, outcome, reject);
+    }
+  }
+
+  #place(
+    series: ModelSeries,
+    timeMs: number,
+    bits: bigint,
+    outcome: ModelOutcome,
+    reject: (reason: string, samples: number) => void,
+  ): void {
+    const window = Math.floor(timeMs / WINDOW_MS);
+    const known = series.get(timeMs);
+    if (known !== undefined) {
+      if (known.bits === bits) outcome.duplicates++;
+      else outcome.conflicts++;
+      return;
+    }
+    if (!this.#windows.has(window) && this.#windows.size === MAX_WINDOWS) {
+      reject('windows', 1);
+      return;
+    }
+    this.#windows.add(window);
+    series.set(timeMs, { bits, generation: 0 });
+    outcome.stored++;
+    this.newestMs = Math.max(this.newestMs, timeMs);
+  }
+
+  /** Live windows with samples that no seal closed. */
+  openWindows(): number[] {
+    const windows = new Set<number>();
+    for (const samples of this.series.values())
+      for (const [timeMs, { generation }] of samples) if (generation === 0) windows.add(Math.floor(timeMs / WINDOW_MS));
+    return [...windows];
+  }
+
+  seal(window: number, generation: number): void {
+    for (const samples of this.series.values())
+      for (const [timeMs, sample] of samples)
+        if (sample.generation === 0 && Math.floor(timeMs / WINDOW_MS) === window) sample.generation = generation;
+  }
+
+  drop(window: number, generation: number): void {
+    let rest = 0;
+    for (const samples of this.series.values()) {
+      for (const [timeMs, sample] of samples) {
+        if (Math.floor(timeMs / WINDOW_MS) !== window) continue;
+        if (sample.generation === generation) samples.delete(timeMs);
+        else rest++;
+      }
+    }
+    if (rest === 0) this.#windows.delete(window);
+  }
+}
+
+/** One spelling for each label set; the pairs are in canonical order. */
+export function keyOf(labels: readonly (readonly [name: string, value: string])[]): string {
+  return JSON.stringify(labels);
+}
