@@ -8,7 +8,7 @@ export interface Bucket {
   get(name: string): Promise<Uint8Array>;
   /**
    * Puts the complete block in `directory` into the bucket as `name`, its meta.json last. When it resolves, the block is
-   * durable there and the directory is gone.
+   * durable there and the directory is gone. When it rejects, both are gone, as far as the store can be reached.
    */
   adopt(directory: string, name: string): Promise<void>;
 }

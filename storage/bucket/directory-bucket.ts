@@ -1,5 +1,6 @@
 /** A bucket in a local directory, in Thanos's layout: Thanos reads it as `type: FILESYSTEM`. */
 import { dirname } from 'node:path';
+import { META_FILE } from '../block/layout.ts';
 import type { FileSystem } from '../io/file-system.ts';
 import { isSystemError } from '../io/system-error.ts';
 import { StorageError } from '../lib/errors.ts';
@@ -45,8 +46,26 @@ export class DirectoryBucket implements Bucket {
   }
 
   async adopt(directory: string, name: string): Promise<void> {
-    this.#fileSystem.rename(directory, `${this.#directory}/${name}`);
-    this.#fileSystem.syncDirectory(this.#directory);
-    this.#fileSystem.syncDirectory(dirname(directory));
+    const target = `${this.#directory}/${name}`;
+    try {
+      this.#fileSystem.rename(directory, target);
+      this.#fileSystem.syncDirectory(this.#directory);
+      this.#fileSystem.syncDirectory(dirname(directory));
+    } catch (error) {
+      this.#discard(target);
+      this.#discard(directory);
+      throw error;
+    }
+  }
+
+  /** Removes a block as far as the disk lets it: without its meta.json, what a crash brings back of it is no block. */
+  #discard(block: string): void {
+    try {
+      this.#fileSystem.remove(`${block}/${META_FILE}`);
+      if (this.#fileSystem.exists(block)) this.#fileSystem.syncDirectory(block);
+      this.#fileSystem.remove(block);
+    } catch (error) {
+      if (!isSystemError(error)) throw error;
+    }
   }
 }

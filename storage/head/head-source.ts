@@ -107,16 +107,12 @@ export class HeadSource implements SeriesSource {
 
   #rows(matchers: readonly Matcher[], range: TimeRange): number[] {
     const wanted = this.#wanted(range);
-    return Array.from(selectPostings(this.#index, matchers)).filter((row) => this.#hasChunk(row, wanted, range));
+    return Array.from(selectPostings(this.#index, matchers)).filter((row) => this.#view.hasChunk(row, wanted, range));
   }
 
   #isSeen(name: string, value: string, range: TimeRange): boolean {
     const wanted = this.#wanted(range);
-    return this.#index.postings(name, value).some((row) => this.#hasChunk(row, wanted, range));
-  }
-
-  #hasChunk(row: number, wanted: ChunkFilter, range: TimeRange): boolean {
-    return this.#view.chunks(row, wanted).some((chunk) => reachesInto(chunk, range));
+    return this.#index.postings(name, value).some((row) => this.#view.hasChunk(row, wanted, range));
   }
 
   #wanted(range: TimeRange): ChunkFilter {

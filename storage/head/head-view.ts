@@ -12,6 +12,7 @@ import * as L from '../kernel/layout.ts';
 import { SharedMemory } from '../kernel/shared-memory.ts';
 import type { Labels } from '../model/labels.ts';
 import { type Chunk, XOR } from '../model/series-source.ts';
+import type { TimeRange } from '../model/time-range.ts';
 
 /** A chunk of the head, copied out; which cut takes it is told by window and generation. */
 export interface HeadChunk extends Chunk {
@@ -19,8 +20,16 @@ export interface HeadChunk extends Chunk {
   readonly generation: number;
 }
 
-/** Says whether chunks of a window's generation are wanted, and which times of it. */
+/** Says whether chunks of a window's generation are wanted. */
 export type ChunkFilter = (window: number, generation: number) => boolean;
+
+/** Meets the chunks of a row by their addresses; false if what is there cannot be. */
+interface ChunkVisitor {
+  open(address: number): boolean;
+  closed(address: number): boolean;
+}
+
+const EVER: TimeRange = { minTimeMs: Number.NEGATIVE_INFINITY, maxTimeMs: Number.POSITIVE_INFINITY };
 
 /** More closed chunks than a row can have in all its windows together: a chain that is longer was read while it moved. */
 const MAX_CHUNKS_PER_ROW = 1 << 20;
@@ -107,40 +116,73 @@ export class HeadView {
 
   /** Copies of the wanted chunks of a row, newest first; their times and bytes belong together. */
   chunks(row: number, wanted: ChunkFilter): HeadChunk[] {
+    return this.#atRest(row, () => {
+      const chunks: HeadChunk[] = [];
+      const isWhole = this.#walk(row, wanted, {
+        open: (address) => this.#addOpen(address, chunks),
+        closed: (address) => this.#addClosed(address, chunks),
+      });
+      return isWhole ? chunks : undefined;
+    });
+  }
+
+  /** Whether the row has a wanted chunk that reaches into the range. Copies nothing. */
+  hasChunk(row: number, wanted: ChunkFilter, range: TimeRange = EVER): boolean {
+    const reachesInto = (window: number, minOffset: number, maxTimeMs: number): boolean =>
+      window * L.WINDOW_MS + minOffset < range.maxTimeMs && maxTimeMs >= range.minTimeMs;
+    const { memory } = this;
+    return this.#atRest(row, () => {
+      let found = false;
+      const isWhole = this.#walk(row, wanted, {
+        open: (address) => {
+          const window = memory.word(address + L.OPEN_WINDOW);
+          const maxTimeMs = Number(memory.long(address + L.OPEN_LAST_TIME));
+          found ||= reachesInto(window, memory.word(address + L.OPEN_MIN_OFFSET), maxTimeMs);
+          return true;
+        },
+        closed: (address) => {
+          const window = memory.word(address + L.CHUNK_WINDOW);
+          const maxTimeMs = window * L.WINDOW_MS + memory.word(address + L.CHUNK_MAX_OFFSET);
+          found ||= reachesInto(window, memory.word(address + L.CHUNK_MIN_OFFSET), maxTimeMs);
+          return true;
+        },
+      });
+      return isWhole ? found : undefined;
+    });
+  }
+
+  /** What `read` found between two moments in which the row did not move; undefined from it says that it must. */
+  #atRest<T>(row: number, read: () => T | undefined): T {
     for (;;) {
       const version = this.memory.loadWord(row + L.ROW_VERSION);
-      const chunks = version % 2 === 0 ? this.#tryChunks(row, wanted) : undefined;
-      if (chunks !== undefined && this.memory.loadWord(row + L.ROW_VERSION) === version) return chunks;
+      const found = version % 2 === 0 ? read() : undefined;
+      if (found !== undefined && this.memory.loadWord(row + L.ROW_VERSION) === version) return found;
     }
   }
 
-  /** Whether the row has a wanted chunk. */
-  hasChunk(row: number, wanted: ChunkFilter): boolean {
-    return this.chunks(row, wanted).length > 0;
-  }
-
-  /** Undefined if what was met cannot be: the row moves. */
-  #tryChunks(row: number, wanted: ChunkFilter): HeadChunk[] | undefined {
-    const chunks: HeadChunk[] = [];
-    for (const open of [row + L.ROW_OPEN, this.memory.loadWord(row + L.ROW_LATE)]) {
-      if (open !== 0 && !this.#addOpen(open, wanted, chunks)) return undefined;
+  /** Visits the wanted chunks of a row; false if what was met cannot be: the row moves. */
+  #walk(row: number, wanted: ChunkFilter, visit: ChunkVisitor): boolean {
+    const { memory } = this;
+    for (const open of [row + L.ROW_OPEN, memory.loadWord(row + L.ROW_LATE)]) {
+      if (open === 0 || memory.loadPair(open + L.OPEN_PUBLISHED).high === 0) continue;
+      const isWanted = wanted(memory.word(open + L.OPEN_WINDOW), memory.word(open + L.OPEN_GENERATION));
+      if (isWanted && !visit.open(open)) return false;
     }
-    let chunk = this.memory.word(row + L.ROW_CHUNKS);
+    let chunk = memory.word(row + L.ROW_CHUNKS);
     for (let count = 0; chunk !== 0; count++) {
-      if (count === MAX_CHUNKS_PER_ROW || !this.#isInside(chunk, L.CHUNK_XOR) || chunk % 8 !== 0) return undefined;
-      if (!this.#addClosed(chunk, wanted, chunks)) return undefined;
-      chunk = this.memory.word(chunk + L.CHUNK_PREVIOUS);
+      if (count === MAX_CHUNKS_PER_ROW || !this.#isInside(chunk, L.CHUNK_XOR) || chunk % 8 !== 0) return false;
+      const isWanted = wanted(memory.word(chunk + L.CHUNK_WINDOW), memory.word(chunk + L.CHUNK_GENERATION));
+      if (isWanted && !visit.closed(chunk)) return false;
+      chunk = memory.word(chunk + L.CHUNK_PREVIOUS);
     }
-    return chunks;
+    return true;
   }
 
-  #addOpen(open: number, wanted: ChunkFilter, chunks: HeadChunk[]): boolean {
+  #addOpen(open: number, chunks: HeadChunk[]): boolean {
     const { memory } = this;
     const { low: bits, high: count } = memory.loadPair(open + L.OPEN_PUBLISHED);
-    if (count === 0) return true;
     const window = memory.word(open + L.OPEN_WINDOW);
     const generation = memory.word(open + L.OPEN_GENERATION);
-    if (!wanted(window, generation)) return true;
     const maxTimeMs = Number(memory.long(open + L.OPEN_LAST_TIME));
     const buffer = memory.word(open + L.OPEN_BUFFER);
     const length = Math.ceil(bits / 8);
@@ -157,11 +199,10 @@ export class HeadView {
     return true;
   }
 
-  #addClosed(chunk: number, wanted: ChunkFilter, chunks: HeadChunk[]): boolean {
+  #addClosed(chunk: number, chunks: HeadChunk[]): boolean {
     const { memory } = this;
     const window = memory.word(chunk + L.CHUNK_WINDOW);
     const generation = memory.word(chunk + L.CHUNK_GENERATION);
-    if (!wanted(window, generation)) return true;
     const length = memory.half(chunk + L.CHUNK_LENGTH);
     if (!this.#isInside(chunk, L.CHUNK_XOR + length)) return false;
     chunks.push({
