@@ -6,11 +6,14 @@
  *   wal/         the log           blocks/   blocks being made
  *   bucket/      the blocks, where no other bucket is configured
  */
+import { dirname } from 'node:path';
 import type { FileSystem } from './io/file-system.ts';
+import { isSystemError } from './io/system-error.ts';
 import { CorruptionError, StorageError } from './lib/errors.ts';
 
 export const IDENTITY_FORMAT = 1;
 const IDENTITY_FILE = 'varve.json';
+const NOT_OURS: ReadonlySet<string> = new Set(['EACCES', 'EPERM', 'EROFS', 'EINVAL']);
 
 export interface Identity {
   readonly format: number;
@@ -23,8 +26,10 @@ export interface Identity {
 /** Reads the identity, or makes it with `newInstance`. Throws StorageError if a newer version made the directory. */
 export function readIdentity(fileSystem: FileSystem, directory: string, newInstance: () => string): Identity {
   const path = `${directory}/${IDENTITY_FILE}`;
-  if (!fileSystem.exists(path))
+  if (!fileSystem.exists(path)) {
+    syncParents(fileSystem, directory);
     return writeIdentity(fileSystem, directory, { format: IDENTITY_FORMAT, instance: newInstance(), epoch: 1 });
+  }
   const file = fileSystem.open(path, 'read');
   const bytes = new Uint8Array(file.size());
   file.read(bytes, 0);
@@ -37,6 +42,19 @@ export function readIdentity(fileSystem: FileSystem, directory: string, newInsta
     );
   }
   return identity;
+}
+
+/** Makes the name of a new directory durable, and those of its parents: any of them may be new. */
+function syncParents(fileSystem: FileSystem, directory: string): void {
+  for (let path = directory; dirname(path) !== path; ) {
+    path = dirname(path);
+    try {
+      fileSystem.syncDirectory(path);
+    } catch (error) {
+      // What may not be synced was not made by us either.
+      if (!isSystemError(error) || !NOT_OURS.has(error.code ?? '')) throw error;
+    }
+  }
 }
 
 function parseIdentity(bytes: Uint8Array, path: string): Identity {
