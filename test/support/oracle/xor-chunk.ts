@@ -159,8 +159,8 @@ export function decodeXorChunk(bytes: Uint8Array): OracleSamples {
       timestamp = unzigzag(source.uvarint());
       bits[0] = source.read(64);
     } else {
-      delta = i === 1 ? BigInt.asIntN(64, source.uvarint()) : delta + readDeltaOfDelta(source);
-      timestamp += delta;
+      delta = i === 1 ? source.uvarint() : delta + readDeltaOfDelta(source);
+      timestamp = BigInt.asIntN(64, timestamp + delta);
       let xor = 0n;
       if (source.read(1) === 1n) {
         if (source.read(1) === 1n) {
