@@ -5,6 +5,8 @@ import { WINDOW_MS } from '../model/time-range.ts';
 
 /** A window is cut this long, in data time, after it ended: with it the head spans 3 h. */
 const CUT_DELAY_MS: number = WINDOW_MS / 2;
+/** More windows than these are cut before there is no room for others. */
+const CROWDED: number = L.MAX_WINDOWS / 2;
 
 /**
  * The windows of the tenant with this handle to cut now, oldest first: all that hold samples if it `isIdle`, else those
@@ -17,7 +19,8 @@ export function dueWindows(memory: SharedMemory, tenant: number, isIdle: boolean
   const sealedUntilMs = Number(memory.long(tenant + L.TENANT_SEALED_UNTIL));
   const old = held.filter((window) => newestMs >= (window + 1) * WINDOW_MS + CUT_DELAY_MS);
   // Late samples alone are no reason: they wait for the next regular cut, or there would be a block for each of them.
-  return old.some((window) => (window + 1) * WINDOW_MS > sealedUntilMs) ? old : [];
+  const isRegular = old.some((window) => (window + 1) * WINDOW_MS > sealedUntilMs);
+  return isRegular || held.length > CROWDED ? old : [];
 }
 
 /** The windows whose open generation holds samples, oldest first. */

@@ -140,7 +140,7 @@ export class HeadCutter {
       }
     }
     if (failures.length > 0) {
-      const others = failures.length === 1 ? '' : ` (and ${failures.length - 1} more tenants)`;
+      const others = failures.length === 1 ? '' : ` (and ${failures.length - 1} more)`;
       this.#settings.onRetry(`${failures[0]}${others}`);
     }
     if (!this.#isClosed && checkpointer.isDue) await checkpointer.write(writer.tenants, (key) => this.published(key));
