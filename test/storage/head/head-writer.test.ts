@@ -1,0 +1,127 @@
+import { beforeEach, expect, test } from 'vitest';
+import * as L from '../../../storage/kernel/layout.ts';
+import { BareHead } from '../../support/bare-head.ts';
+import { writeRequest } from '../../support/remote-write.ts';
+import { SimFileSystem, seededChance } from '../../support/sim-file-system.ts';
+import { SimMachine } from '../../support/sim-machine.ts';
+
+const NOW_MS = 1_700_000_000_000;
+
+let machine: SimMachine;
+let head: BareHead;
+
+beforeEach(() => {
+  const disk = new SimFileSystem();
+  disk.makeDirectory('/data');
+  machine = new SimMachine(disk, NOW_MS, seededChance(1));
+  head = new BareHead(machine);
+});
+
+function write(name: string, timestampMs: number, value = 1): ReturnType<BareHead['writer']['write']> {
+  return head.writer.write('a', writeRequest([{ labels: [['__name__', name]], samples: [[timestampMs, value]] }]));
+}
+
+/** New series whose definitions take a kilobyte each. */
+function wideRequest(name: string, count: number): Buffer<ArrayBuffer> {
+  const text = 'x'.repeat(1000);
+  return writeRequest(
+    Array.from({ length: count }, (_, i) => ({
+      labels: [
+        ['__name__', name],
+        ['i', `${i} ${text}`],
+      ] as const,
+      samples: [[NOW_MS, i]] as const,
+    })),
+  );
+}
+
+test('every answer waits until the log is durable, also for a request that put nothing into it', async () => {
+  const durableAtAnswer: number[] = [];
+  const writes = [write('m', NOW_MS), write('m', NOW_MS), write('m', NOW_MS, 2), write('m', NOW_MS + 10 ** 9)];
+  const end = head.wal.position;
+  const answers = await Promise.all(
+    writes.map(async (answer) => {
+      const outcome = await answer;
+      durableAtAnswer.push(head.wal.durable);
+      return outcome;
+    }),
+  );
+  expect(durableAtAnswer).toEqual([end, end, end, end]);
+  expect(answers).toMatchObject([{ stored: 1 }, { duplicates: 1 }, { conflicts: 1 }, { rejected: 1 }]);
+});
+
+test('when the log cannot be written, nobody is told that a sample is there', async () => {
+  machine.fileSystem.breakAt({ at: 1, code: 'EIO', sticky: true });
+  const writes = [write('m', NOW_MS), write('m', NOW_MS), write('m', NOW_MS + 10 ** 9)];
+  for (const answer of writes) await expect(answer).rejects.toMatchObject({ kind: 'unavailable' });
+  const { rowCount } = head.kernel;
+  await expect(write('other', NOW_MS)).rejects.toMatchObject({ kind: 'unavailable' });
+  expect(head.kernel.rowCount).toBe(rowCount);
+});
+
+test('a request larger than the ring goes in parts, and the others wait for its end', async () => {
+  const order: string[] = [];
+  const track = async (name: string, count: number): Promise<number> => {
+    const { stored } = await head.writer.write('a', wideRequest(name, count));
+    order.push(name);
+    return stored;
+  };
+  const first = track('first', 20_000);
+  const second = track('second', 3000);
+  const third = write('third', NOW_MS).then(() => void order.push('third'));
+  expect(head.kernel.rowCount).toBeLessThan(20_000);
+  expect(await Promise.all([first, second])).toEqual([20_000, 3000]);
+  await third;
+  expect(order).toEqual(['first', 'second', 'third']);
+  expect(head.writer.totals).toMatchObject({ stored: 23_001, newSeries: 23_001 });
+});
+
+test('a request in parts that the log cannot take is refused, and sent again it is whole', async () => {
+  machine.fileSystem.breakAt({ at: 1, code: 'ENOSPC', calls: ['write'], sticky: true });
+  await expect(head.writer.write('a', wideRequest('m', 20_000))).rejects.toMatchObject({ kind: 'unavailable' });
+  machine.fileSystem.repair();
+  await machine.until('the log to be written', () => head.wal.failure === undefined, { stepMs: 250 });
+  const { stored, duplicates } = await head.writer.write('a', wideRequest('m', 20_000));
+  expect(stored).toBeGreaterThan(0);
+  expect(stored + duplicates).toBe(20_000);
+});
+
+test('closing lets the request at work end and refuses the next', async () => {
+  const large = head.writer.write('a', wideRequest('m', 20_000));
+  const waiting = expect(write('late', NOW_MS)).rejects.toMatchObject({ kind: 'unavailable' });
+  await head.writer.close();
+  expect(head.kernel.rowCount).toBe(20_000);
+  await waiting;
+  await expect(write('later', NOW_MS)).rejects.toMatchObject({ kind: 'unavailable' });
+  await head.wal.close();
+  expect((await large).stored).toBe(20_000);
+});
+
+test('a body that makes no sense stores nothing, says where, and costs nobody else', async () => {
+  await expect(head.writer.write('a', Buffer.from([1, 2, 3]))).rejects.toMatchObject({ kind: 'invalid' });
+  await expect(head.writer.write('a', Buffer.alloc(33 * 1024 * 1024))).rejects.toMatchObject({ kind: 'limit' });
+  expect((await write('m', NOW_MS)).stored).toBe(1);
+  expect(head.traps).toEqual([]);
+});
+
+test('after a trap nothing enters the kernel any more, and it is told once', async () => {
+  const tenant = head.writer.tenant('a');
+  // The windows of the tenant lie beyond the memory.
+  await write('m', NOW_MS);
+  const words = new Uint32Array(head.kernel.memory.memory.buffer);
+  words[(tenant.handle + L.TENANT_WINDOW_SLOTS) / 4] = 0xffff_fff0;
+  await expect(write('m', NOW_MS - 8_000_000)).rejects.toMatchObject({ kind: 'unavailable' });
+  await expect(write('m', NOW_MS)).rejects.toMatchObject({ kind: 'unavailable' });
+  expect(head.traps).toEqual([expect.stringContaining('RuntimeError')]);
+});
+
+test('bytes that wait for the disk have an age', async () => {
+  expect(head.wal.notDurableMs).toBe(0);
+  machine.fileSystem.breakAt({ at: 1, code: 'EIO', sticky: true });
+  await expect(write('m', NOW_MS)).rejects.toMatchObject({ kind: 'unavailable' });
+  machine.clock.advance(100);
+  expect(head.wal.notDurableMs).toBe(100);
+  machine.fileSystem.repair();
+  await machine.until('the log to be written', () => head.wal.failure === undefined, { stepMs: 250 });
+  expect(head.wal.notDurableMs).toBe(0);
+});

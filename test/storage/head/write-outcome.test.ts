@@ -1,0 +1,92 @@
+import { expect, test } from 'vitest';
+import { writeOutcome } from '../../../storage/head/write-outcome.ts';
+import type { Offender, Outcome } from '../../../storage/kernel/kernel.ts';
+import * as L from '../../../storage/kernel/layout.ts';
+
+const LATEST_MS = Date.UTC(2026, 0, 1);
+const nothing: Outcome = {
+  received: 0,
+  stored: 0,
+  duplicates: 0,
+  conflicts: 0,
+  newSeries: 0,
+  exemplars: 0,
+  rejected: [],
+  offenders: [],
+};
+
+function offender(reason: number, facts: Partial<Offender> = {}): Offender {
+  return { reason, labels: [['__name__', 'up']], timestampMs: 5, actual: 0, ...facts };
+}
+
+/** The text for one sample refused for this reason. */
+function textOf(reason: number, facts: Partial<Offender> = {}): string {
+  const rejected = [{ reason, samples: 1 }];
+  return writeOutcome({ ...nothing, received: 1, rejected, offenders: [offender(reason, facts)] }, LATEST_MS).message;
+}
+
+test('duplicates and conflicts are success, and say nothing', () => {
+  const outcome = writeOutcome({ ...nothing, received: 9, stored: 4, duplicates: 3, conflicts: 2 }, LATEST_MS);
+  expect(outcome).toMatchObject({ received: 9, stored: 4, duplicates: 3, conflicts: 2, rejected: 0, message: '' });
+  expect(outcome.rejectedBy.size).toBe(0);
+});
+
+test('the text names the first offenders and counts all by reason', () => {
+  const outcome = writeOutcome(
+    {
+      ...nothing,
+      received: 2000,
+      stored: 1900,
+      rejected: [
+        { reason: L.REJECT_NO_NAME, samples: 60 },
+        { reason: L.REJECT_NEGATIVE_TIME, samples: 40 },
+      ],
+      offenders: [
+        offender(L.REJECT_NO_NAME, { labels: [['job', 'a"b']] }),
+        offender(L.REJECT_NEGATIVE_TIME, { timestampMs: -1 }),
+        offender(L.REJECT_NO_NAME, { labels: [] }),
+      ],
+    },
+    LATEST_MS,
+  );
+  expect(outcome.message).toBe(
+    'stored 1900 of 2000 samples; rejected 100: missing __name__ {job="a\\"b"}; negative timestamp {__name__="up"} @-1; ' +
+      'missing __name__ {}; in all 60 missing-name, 40 negative-timestamp',
+  );
+  expect([...outcome.rejectedBy]).toEqual([
+    ['missing-name', 60],
+    ['negative-timestamp', 40],
+  ]);
+});
+
+test.each([
+  [L.REJECT_EMPTY_NAME, {}, 'empty label name {__name__="up"}; in all 1 empty-label-name'],
+  [
+    L.REJECT_DUPLICATE_LABEL,
+    {
+      labels: [
+        ['a', '1'],
+        ['b', '2'],
+        ['a', '3'],
+      ],
+    },
+    'duplicate label "a" {a="1", b="2", a="3"}',
+  ],
+  [L.REJECT_NOT_UTF8, {}, 'a label is not valid UTF-8'],
+  [L.REJECT_TOO_MANY_LABELS, { actual: 200 }, '200 labels, limit 128'],
+  [L.REJECT_NAME_TOO_LONG, { actual: 1025 }, 'label name of 1025 bytes, limit 1024'],
+  [L.REJECT_VALUE_TOO_LONG, { actual: 20_000 }, 'label value of 20000 bytes, limit 16384'],
+  [L.REJECT_SERIES_TOO_LONG, { actual: 70_000 }, 'labels of 70000 bytes in all, limit 65536'],
+  [L.REJECT_FUTURE, { timestampMs: 9e12 }, 'too far in the future (limit 10m: 2026-01-01T00:00:00.000Z)'],
+  [L.REJECT_WINDOWS, {}, 'samples of 128 windows of 2h'],
+  [L.REJECT_HISTOGRAM, {}, 'native histograms are not supported yet'],
+] as const)('reason %i is told with what was found and what is allowed', (reason, facts, text) => {
+  expect(textOf(reason, facts)).toContain(text);
+});
+
+test('a label set of any length does not make a text of any length', () => {
+  const labels = Array.from({ length: 100 }, (_, i) => [`label_${i}`, 'x'.repeat(1000)] as const);
+  const text = textOf(L.REJECT_NO_NAME, { labels });
+  expect(text.length).toBeLessThan(700);
+  expect(text).toContain('…');
+});
