@@ -4,10 +4,11 @@
  */
 import type { BlockMeta } from './block/meta.ts';
 import { BlockList } from './bucket/block-list.ts';
+import type { Bucket } from './bucket/bucket.ts';
 import { DirectoryBucket } from './bucket/directory-bucket.ts';
 import { HeadCheckpointer } from './compact/head-checkpointer.ts';
-import { HeadCutter } from './compact/head-cutter.ts';
-import { readIdentity } from './data-directory.ts';
+import { type CutterParts, HeadCutter } from './compact/head-cutter.ts';
+import { type Identity, readIdentity } from './data-directory.ts';
 import { BackgroundThread } from './head/background-thread.ts';
 import { HeadWriter } from './head/head-writer.ts';
 import { KernelGuard } from './head/kernel-guard.ts';
@@ -223,7 +224,7 @@ export class Database {
       checkpoints: checkpointer.count,
       blocks: blocks.size,
       snapshots: snapshots.count,
-      tenants: [...writer.tenants].length,
+      tenants: writer.tenantCount,
     };
   }
 
@@ -266,38 +267,24 @@ async function openParts(options: DatabaseOptions, lock: DirectoryLock): Promise
   // What a crash left half-written; the log still has its samples.
   fileSystem.remove(blocksDirectory);
   fileSystem.makeDirectory(blocksDirectory);
-  const bucket = new DirectoryBucket(fileSystem, bucketDirectory(directory));
-  const blocks = new BlockList({ tenantLabelName: options.tenantLabelName, defaultTenant: options.defaultTenant });
-  const onSkipped = (message: string): void => onEvent({ kind: 'block-skipped', message });
-  await blocks.load(bucket, onSkipped);
-  const own = ownBlocks(blocks, identity, onSkipped);
+  const { bucket, blocks, own } = await openBlocks(options, identity);
 
   const kernel = new Kernel({ budgetBytes: options.memoryBudgetBytes, seed: randomWord(random) });
   const report = await replayLog(fileSystem, directory, kernel, own, {
     onProgress: (replayedBytes, totalBytes) => onEvent({ kind: 'replay-progress', replayedBytes, totalBytes }),
     onDamage: (message) => onEvent({ kind: 'wal-damage', message }),
   });
-  const fail = (message: string): void => onEvent({ kind: 'failed', message });
-  const guard = new KernelGuard(fail);
-  const wal = new Wal(kernel.memory, {
-    dataDirectory: directory,
-    segmentBytes: options.walSegmentBytes ?? WAL_SEGMENT_BYTES,
-    firstSegment: report.nextSegment,
-    executor,
-    clock,
-    onFailing: (message) => onEvent({ kind: 'wal-failing', message }),
-    onRecovered: () => onEvent({ kind: 'wal-recovered' }),
-    onBroken: fail,
-  });
+  const onBroken = (message: string): void => onEvent({ kind: 'failed', message });
+  const guard = new KernelGuard(onBroken);
+  const wal = startWal(options, kernel, report.nextSegment, onBroken);
   const writer = new HeadWriter(kernel, guard, wal, clock);
   for (const tenant of kernel.tenantKeys()) writer.tenant(tenant);
   const secondDefinitions = new SecondDefinitions(kernel, wal, guard);
   const stopSecondDefinitions = clock.every(SECOND_DEFINITIONS_INTERVAL_MS, () => secondDefinitions.write());
-  const background = new BackgroundThread(
-    executor,
-    { memory: kernel.memory.memory, reader: 0, dataDirectory: directory, blocksDirectory },
-    fail,
-  );
+
+  const { memory } = kernel.memory;
+  const backgroundInit = { memory, reader: 0, dataDirectory: directory, blocksDirectory };
+  const background = new BackgroundThread(executor, backgroundInit, onBroken);
   const checkpointer = new HeadCheckpointer(
     { kernel, wal, background, clock },
     {
@@ -308,32 +295,73 @@ async function openParts(options: DatabaseOptions, lock: DirectoryLock): Promise
     },
   );
   const snapshots = new Snapshots();
-  const newestMs = newestUlidMs(own);
-  const cutter = new HeadCutter(
+  const cutter = startCutter(
+    options,
     { kernel, guard, wal, writer, bucket, blocks, snapshots, background, checkpointer, clock },
-    {
-      instance: identity.instance,
-      epoch: identity.epoch,
-      idleCutMs: options.idleCutMs,
-      // The clock may have gone back since the last start.
-      nextUlid: () => ulids.next(Math.max(clock.nowMs(), newestMs + 1)),
-      thanosLabels: (tenant) => thanosLabels(options, tenant),
-      onCut: (tenant, meta, durationMs) => onEvent(cutEvent(tenant, meta, durationMs)),
-      onRetry: (message) => onEvent({ kind: 'retry', what: 'cut', message }),
-    },
+    identity,
+    ulidsAfter(own, ulids, clock),
   );
   return { lock, kernel, wal, writer, cutter, checkpointer, blocks, snapshots, background, stopSecondDefinitions };
+}
+
+/** The bucket, its blocks, and which of them were cut from this log. */
+async function openBlocks(
+  { fileSystem, directory, tenantLabelName, defaultTenant, onEvent }: DatabaseOptions,
+  identity: Identity,
+): Promise<{ bucket: Bucket; blocks: BlockList; own: OwnBlock[] }> {
+  const onSkipped = (message: string): void => onEvent({ kind: 'block-skipped', message });
+  const bucket = new DirectoryBucket(fileSystem, bucketDirectory(directory));
+  const blocks = new BlockList({ tenantLabelName, defaultTenant });
+  await blocks.load(bucket, onSkipped);
+  return { bucket, blocks, own: ownBlocks(blocks, identity, onSkipped) };
+}
+
+function startWal(
+  { directory, walSegmentBytes, executor, clock, onEvent }: DatabaseOptions,
+  kernel: Kernel,
+  firstSegment: number,
+  onBroken: (message: string) => void,
+): Wal {
+  return new Wal(kernel.memory, {
+    dataDirectory: directory,
+    segmentBytes: walSegmentBytes ?? WAL_SEGMENT_BYTES,
+    firstSegment,
+    executor,
+    clock,
+    onFailing: (message) => onEvent({ kind: 'wal-failing', message }),
+    onRecovered: () => onEvent({ kind: 'wal-recovered' }),
+    onBroken,
+  });
+}
+
+function startCutter(
+  options: DatabaseOptions,
+  parts: CutterParts,
+  { instance, epoch }: Identity,
+  nextUlid: () => string,
+): HeadCutter {
+  const { idleCutMs, onEvent } = options;
+  return new HeadCutter(parts, {
+    instance,
+    epoch,
+    idleCutMs,
+    nextUlid,
+    thanosLabels: (tenant) => thanosLabels(options, tenant),
+    onCut: (tenant, meta, durationMs) => onEvent(cutEvent(tenant, meta, durationMs)),
+    onRetry: (message) => onEvent({ kind: 'retry', what: 'cut', message }),
+  });
+}
+
+/** Names for blocks, greater than those of the blocks that are there, even if the clock went back since the last start. */
+function ulidsAfter(blocks: readonly OwnBlock[], ulids: UlidGenerator, clock: Clock): () => string {
+  const newestMs = blocks.reduce((newest, { ulid }) => Math.max(newest, ulidTimeMs(ulid)), -1);
+  return () => ulids.next(Math.max(clock.nowMs(), newestMs + 1));
 }
 
 function randomWord(random: Random): number {
   const bytes = new Uint8Array(4);
   random.fill(bytes);
   return new DataView(bytes.buffer).getUint32(0);
-}
-
-/** When the newest of the blocks was made, or −1. */
-function newestUlidMs(blocks: readonly OwnBlock[]): number {
-  return blocks.reduce((newestMs, { ulid }) => Math.max(newestMs, ulidTimeMs(ulid)), -1);
 }
 
 /** The oldest segment that the log still has. */

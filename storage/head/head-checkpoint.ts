@@ -1,7 +1,8 @@
 /**
  * The head's checkpoint: every definition, and every chunk that no published block covers, of all tenants, as WAL
  * records. It may hold samples that are also in the segments that stay: the replay takes those for the duplicates
- * that they are. Layouts of the records: storage/kernel/assembly/replay.ts, docs/formats/wal.md.
+ * that they are. Definitions stand before the chunks and once more behind them, so that one damaged record orphans no
+ * series. Layouts of the records: storage/kernel/assembly/replay.ts, docs/formats/wal.md.
  */
 import * as L from '../kernel/layout.ts';
 import { ByteWriter } from '../lib/bytes.ts';
@@ -28,11 +29,12 @@ export function writeHeadCheckpoint(
   record.uvarint(view.memory.word(L.NEXT_GENERATION));
   record.uvarint(Number(view.memory.long(L.NEXT_REF)));
   append(record.bytes);
-  for (const tenant of tenants) {
-    const rows = view.list(tenant.handle + L.TENANT_ROWS);
-    writeDefinitions(view, tenant.key, rows, record, append);
-    writeChunks(view, rows, (window, generation) => tenant.published.get(window) !== generation, record, append);
-  }
+  // One list for all: a series that comes meanwhile is in the segments that stay.
+  const all = tenants.map((tenant) => ({ ...tenant, rows: view.list(tenant.handle + L.TENANT_ROWS) }));
+  for (const { key, rows } of all) writeDefinitions(view, key, rows, record, append);
+  for (const { rows, published } of all)
+    writeChunks(view, rows, (window, generation) => published.get(window) !== generation, record, append);
+  for (const { key, rows } of all) writeDefinitions(view, key, rows, record, append);
 }
 
 function writeDefinitions(

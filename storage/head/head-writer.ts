@@ -44,6 +44,10 @@ export class HeadWriter {
     return this.#tenants.values();
   }
 
+  get tenantCount(): number {
+    return this.#tenants.size;
+  }
+
   /** The tenant with this key, if it has ever written. */
   findTenant(key: string): ActiveTenant | undefined {
     return this.#tenants.get(key);

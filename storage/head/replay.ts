@@ -5,7 +5,7 @@ import type { FileSystem } from '../io/file-system.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import * as L from '../kernel/layout.ts';
 import { CorruptionError, StorageError } from '../lib/errors.ts';
-import { type RecoveryReport, recoverWal } from '../wal/recovery.ts';
+import { type RecoveryReport, recoverWal, type WalRecovery } from '../wal/recovery.ts';
 
 /** Whose log it is: what its blocks say that they were cut from. */
 export interface LogIdentity {
@@ -61,7 +61,27 @@ export async function replayLog(
 ): Promise<RecoveryReport> {
   for (const { coverage } of blocks)
     kernel.cover(kernel.tenant(coverage.tenant), coverage.window, coverage.generation, BigInt(coverage.position));
-  const recovery = recoverWal(fileSystem, dataDirectory, listener.onProgress);
+  const report = await replayOnce(
+    recoverWal(fileSystem, dataDirectory, listener.onProgress),
+    kernel,
+    listener.onDamage,
+  );
+  if (kernel.orphanSamples > 0) {
+    // A definition was damaged, and its second copy comes behind samples that need it. What is there already is met as
+    // duplicates, and what makes no sense was reported.
+    kernel.memory.setWord(L.OUT_ORPHANS, 0);
+    await replayOnce(recoverWal(fileSystem, dataDirectory, listener.onProgress), kernel, () => undefined);
+  }
+  reportDamage(report, kernel.orphanSamples, listener);
+  kernel.continueLog(BigInt(report.nextSequence), report.nextGeneration);
+  return report;
+}
+
+async function replayOnce(
+  recovery: WalRecovery,
+  kernel: Kernel,
+  onDamage: (message: string) => void,
+): Promise<RecoveryReport> {
   let sinceTurn = 0;
   for (const { kind, sequence, payload, segment, offset } of recovery.frames()) {
     const status = kernel.replay(payload, BigInt(kind === 'checkpoint' ? 0 : sequence));
@@ -72,16 +92,13 @@ export async function replayLog(
       );
     }
     if (status === L.REPLAY_DAMAGED)
-      listener.onDamage(`${kind} ${segment} at ${offset}: a record of type ${payload[0]} makes no sense`);
+      onDamage(`${kind} ${segment} at ${offset}: a record of type ${payload[0]} makes no sense`);
     sinceTurn += payload.length;
     if (sinceTurn < TURN_BYTES) continue;
     sinceTurn = 0;
     await nextTurn();
   }
-  const { report } = recovery;
-  reportDamage(report, kernel.orphanSamples, listener);
-  kernel.continueLog(BigInt(report.nextSequence), report.nextGeneration);
-  return report;
+  return recovery.report;
 }
 
 /** Torn tails are not reported: nothing that was acknowledged was in them. */
