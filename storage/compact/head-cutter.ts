@@ -223,7 +223,7 @@ export class HeadCutter {
 }
 
 /** The record of a seal: 3 | JSON of what is sealed, at which position, and the block that it becomes. */
-function sealRecord(seal: object): Uint8Array {
+export function sealRecord(seal: object): Uint8Array {
   const text = new TextEncoder().encode(JSON.stringify(seal));
   const record = new Uint8Array(1 + text.length);
   record[0] = L.RECORD_SEAL;
