@@ -8,8 +8,8 @@ import { nodeFileSystem } from './node-file-system.ts';
 import { type Random, systemRandom } from './random.ts';
 
 /**
- * Waits until `words[index]` is notified, at most `timeoutMs`, and not at all if it is not `expected`. Blocks the
- * thread, or returns a promise.
+ * Waits until the executor's `notify` for `words[index]`, at most `timeoutMs`, and not at all if the word is not
+ * `expected`. Blocks the thread, or returns a promise.
  */
 export type Wait = (words: Int32Array, index: number, expected: number, timeoutMs: number) => void | Promise<void>;
 
@@ -28,16 +28,43 @@ export const threadWorld: World = {
   wait: (words, index, expected, timeoutMs) => void Atomics.wait(words, index, expected, timeoutMs),
 };
 
-/** Lets the thread go on with other work; the timeout is told by `clock`. */
-export function inlineWait(clock: Pick<Clock, 'after'>): Wait {
-  return async (words, index, expected, timeoutMs) => {
-    const { async, value: notified } = Atomics.waitAsync(words, index, expected);
-    if (!async) return;
-    let stopTimer = (): void => {};
-    const elapsed = new Promise<void>((resolve) => {
-      stopTimer = clock.after(timeoutMs, resolve);
+interface Waiter {
+  readonly memory: ArrayBufferLike;
+  readonly index: number;
+  readonly wake: () => void;
+}
+
+/**
+ * Waiting among activities of one thread. It is not `Atomics.waitAsync`, which wakes after a time of its own: here who
+ * is notified goes on in the next turn of the event loop, and the timeout is told by `clock`.
+ */
+export class InlineWaits {
+  readonly #clock: Pick<Clock, 'after'>;
+  readonly #waiters = new Set<Waiter>();
+
+  constructor(clock: Pick<Clock, 'after'>) {
+    this.#clock = clock;
+  }
+
+  readonly wait: Wait = async (words, index, expected, timeoutMs) => {
+    if (Atomics.load(words, index) !== expected) return;
+    await new Promise<void>((resolve) => {
+      const stopTimer = this.#clock.after(timeoutMs, () => waiter.wake());
+      const waiter: Waiter = {
+        memory: words.buffer,
+        index,
+        wake: () => {
+          stopTimer();
+          if (this.#waiters.delete(waiter)) setImmediate(resolve);
+        },
+      };
+      this.#waiters.add(waiter);
     });
-    await Promise.race([notified, elapsed]);
-    stopTimer();
   };
+
+  notify(words: Int32Array, index: number): void {
+    for (const waiter of [...this.#waiters]) {
+      if (waiter.memory === words.buffer && waiter.index === index) waiter.wake();
+    }
+  }
 }

@@ -59,11 +59,6 @@ export class SharedMemory {
     Atomics.store(this.#atomics, address / 4, value | 0);
   }
 
-  /** Wakes threads that wait for the word at `address`. */
-  notify(address: number): void {
-    Atomics.notify(this.#atomics, address / 4);
-  }
-
   /** The u64 at a multiple of eight in one piece, low and high half. */
   loadPair(address: number): { low: number; high: number } {
     if (address + 8 > this.#bytes.length) this.#refresh(address + 8);

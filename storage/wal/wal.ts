@@ -48,6 +48,8 @@ interface Mark {
 
 export class Wal {
   readonly #memory: SharedMemory;
+  /** The words that the log's thread waits for; they stay where they are when the memory grows. */
+  readonly #words: Int32Array;
   readonly #options: WalOptions;
   readonly #port: Port;
   readonly #waiters: Waiter[] = [];
@@ -62,7 +64,9 @@ export class Wal {
     this.#memory = memory;
     this.#options = options;
     const { dataDirectory, segmentBytes, firstSegment } = options;
-    const init: WalThreadInit = { memory: memory.memory.buffer, addresses, dataDirectory, segmentBytes, firstSegment };
+    const { buffer } = memory.memory;
+    this.#words = new Int32Array(buffer);
+    const init: WalThreadInit = { memory: buffer, addresses, dataDirectory, segmentBytes, firstSegment };
     this.#port = options.executor.start(moduleUrl('./wal-thread', import.meta.url), init);
     this.#port.onMessage((message) => this.#receive(message as WalThreadMessage));
     this.#port.onClose((error) => this.#break(error?.message ?? 'the thread of the log ended'));
@@ -108,7 +112,7 @@ export class Wal {
     const { position } = this;
     if (position > (this.#marks.at(-1)?.position ?? this.#durable))
       this.#marks.push({ position, atMs: this.#options.clock.monotonicMs() });
-    this.#memory.notify(L.WAL_HEAD);
+    this.#options.executor.notify(this.#words, L.WAL_HEAD / 4);
   }
 
   /**
@@ -125,7 +129,7 @@ export class Wal {
   /** Writes what is queued, as far as the disk lets it, and ends the thread. Whoever still waits then is refused. */
   async close(): Promise<void> {
     this.#memory.storeWord(L.WAL_STOP, 1);
-    this.#memory.notify(L.WAL_STOP);
+    this.#options.executor.notify(this.#words, L.WAL_STOP / 4);
     this.wake();
     await this.#ended.promise;
   }

@@ -215,19 +215,24 @@ function requestOf(samples: readonly ModelSample[]): Buffer<ArrayBuffer> {
   return writeRequest(Array.from(bySeries, ([labels, list]) => ({ labels, samples: list })));
 }
 
-const given = process.env['SEED'];
+const given = process.env.SEED;
 const firstSeed = given === undefined ? Math.floor(Math.random() * 2 ** 31) : Number(given);
+
+async function simulate(seed: number): Promise<Simulation> {
+  const simulation = new Simulation(seed);
+  try {
+    for (let life = 0; life < 8; life++) await simulation.live();
+  } catch (error) {
+    throw new Error(`SEED=${seed}: ${(error as Error).message}`, { cause: error });
+  }
+  return simulation;
+}
 
 test('whenever the power fails or the disk refuses, nothing acknowledged is missing and nothing else is there', async () => {
   const events = new Map<string, number>();
   let promised = 0;
   for (let seed = firstSeed; seed < firstSeed + (given === undefined ? 16 : 1); seed++) {
-    const simulation = new Simulation(seed);
-    try {
-      for (let life = 0; life < 8; life++) await simulation.live();
-    } catch (error) {
-      throw new Error(`SEED=${seed}: ${(error as Error).message}`, { cause: error });
-    }
+    const simulation = await simulate(seed);
     promised += simulation.promised;
     for (const [kind, count] of simulation.events) events.set(kind, (events.get(kind) ?? 0) + count);
   }
@@ -236,4 +241,9 @@ test('whenever the power fails or the disk refuses, nothing acknowledged is miss
   expect(promised).toBeGreaterThan(10_000);
   for (const kind of ['cut', 'checkpoint', 'wal-failing', 'wal-recovered', 'retry'] as const)
     expect([kind, (events.get(kind) ?? 0) > 0]).toEqual([kind, true]);
+});
+
+test('a seed gives the same run again', async () => {
+  const [first, second] = [await simulate(firstSeed), await simulate(firstSeed)];
+  expect([second.promised, ...second.events]).toEqual([first.promised, ...first.events]);
 });

@@ -6,8 +6,6 @@ import { writeRequest } from './remote-write.ts';
 import { bitsOf, type LabelPairs, labelText, type SeriesMap } from './series.ts';
 import type { SimMachine } from './sim-machine.ts';
 
-const INLINE = ['wal/wal-thread.ts', 'head/background.ts'];
-
 export type PlainSample = readonly [timestampMs: number, value: number | bigint];
 
 export class OpenedDatabase {
@@ -23,8 +21,6 @@ export class OpenedDatabase {
   }
 
   static async open(machine: SimMachine, options: Partial<DatabaseOptions> = {}): Promise<OpenedDatabase> {
-    // What runs inline is to be there when the first turn is counted.
-    await Promise.all(INLINE.map((path) => import(new URL(`../../storage/${path}`, import.meta.url).href)));
     const events: DatabaseEvent[] = [];
     const database = await Database.open({
       directory: '/data',

@@ -3,10 +3,14 @@
  * random bytes of a seed, and threads that are turns of the test's own event loop.
  */
 import type { Clock } from '../../storage/io/clock.ts';
-import { type Executor, inlineExecutor, nextTurn, type Port } from '../../storage/io/executor.ts';
+import { type Executor, inlineExecutor, loadActivity, nextTurn, type Port } from '../../storage/io/executor.ts';
 import type { Random } from '../../storage/io/random.ts';
 import { type Call, type Fault, FaultyFileSystem } from './faulty-file-system.ts';
 import type { Chance, SimFileSystem } from './sim-file-system.ts';
+
+/** What runs inline is there before the first turn is counted: loading takes turns that no seed knows of. */
+const ACTIVITIES = ['wal/wal-thread.ts', 'head/background.ts'];
+await Promise.all(ACTIVITIES.map((path) => loadActivity(new URL(`../../storage/${path}`, import.meta.url))));
 
 interface Timer {
   atMs: number;
@@ -107,6 +111,7 @@ export class SimMachine {
     };
     const inline = inlineExecutor(this);
     this.executor = {
+      notify: inline.notify,
       start: (entry, init) => {
         const port = inline.start(entry, init);
         this.#ports.push(port);
