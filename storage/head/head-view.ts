@@ -114,7 +114,10 @@ export class HeadView {
     return this.memory.long(row + L.ROW_REF);
   }
 
-  /** Copies of the wanted chunks of a row, newest first; their times and bytes belong together. */
+  /**
+   * Copies of the wanted chunks of a row, newest first; their times and bytes belong together, but for the end of an
+   * open chunk: it may be the time of the sample that is being appended, which the bytes do not have yet.
+   */
   chunks(row: number, wanted: ChunkFilter): HeadChunk[] {
     return this.#atRest(row, () => {
       const chunks: HeadChunk[] = [];

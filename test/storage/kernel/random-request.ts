@@ -140,7 +140,9 @@ function randomSeries(random: Seeded): Bytes {
 
 /** A request before compression. */
 export function randomRequest(random: Seeded): Uint8Array {
-  const fields = Array.from({ length: random.pick([0, 1, 3, 10]) }, () => randomSeries(random));
+  // The long ones mix series so that none follows the one that it followed before.
+  const length = random.chance(0.06) ? 80 : random.pick([0, 1, 3, 10]);
+  const fields = Array.from({ length }, () => randomSeries(random));
   if (random.chance(0.2)) fields.push(bytesField(3, random.bytes(7)));
   if (random.chance(0.1)) fields.push(unknownField(random));
   return Uint8Array.from(random.shuffle(fields).flat());
