@@ -9,12 +9,12 @@ const CUT_DELAY_MS: number = WINDOW_MS / 2;
 const CROWDED: number = L.MAX_WINDOWS / 2;
 
 /**
- * The windows of the tenant with this handle to cut now, oldest first: all that hold samples if it `isIdle`, else those
- * that are old enough.
+ * The windows of the tenant with this handle to cut now, oldest first: all that hold samples if it is to be cut whole,
+ * else those that are old enough.
  */
-export function dueWindows(memory: SharedMemory, tenant: number, isIdle: boolean): number[] {
+export function dueWindows(memory: SharedMemory, tenant: number, isWhole: boolean): number[] {
   const held = heldWindows(memory, tenant);
-  if (isIdle) return held;
+  if (isWhole) return held;
   const newestMs = Number(BigInt.asIntN(64, memory.long(tenant + L.TENANT_NEWEST)));
   const sealedUntilMs = Number(memory.long(tenant + L.TENANT_SEALED_UNTIL));
   const old = held.filter((window) => newestMs >= (window + 1) * WINDOW_MS + CUT_DELAY_MS);

@@ -1,6 +1,7 @@
 /**
  * The protocol of a cut, and the rounds in which tenants are cut. On a tenant's own data time: a window is cut when the
- * head spans more than 3 h, with the late generations of older windows; a tenant that is silent is cut whole.
+ * head spans more than 3 h, with the late generations of older windows; a tenant that is silent is cut whole, and so
+ * are all when memory is short.
  *
  *   seal in the log, durable ─► block written ─► in the bucket and the block list ─► older snapshots gone
  *     ─► samples leave the head ─► checkpoint ─► segments leave the log
@@ -30,6 +31,11 @@ import type { HeadCheckpointer } from './head-checkpointer.ts';
 const LOOK_INTERVAL_MS = 1000;
 /** Rows that a sealed generation is taken out of in one turn of the event loop: a fraction of a millisecond. */
 const ROWS_PER_TURN = 2048;
+/** After so many it is looked anew who is due, and whether the log needs a checkpoint. */
+const TENANTS_PER_ROUND = 32;
+/** When less of the memory budget is free, everything is cut: this share, and more than the kernel keeps for one series. */
+const SHORT_SHARE = 0.1;
+const SHORT_BYTES = 4 * 1024 * 1024;
 
 export interface CutterParts {
   readonly kernel: Kernel;
@@ -81,6 +87,8 @@ export class HeadCutter {
   readonly #stopLooking: () => void;
   #round: Promise<void> | undefined;
   #isClosed = false;
+  /** What the head held after it was last cut for want of memory. */
+  #usedAfterPressure = 0;
   /** How many blocks were made. */
   count = 0;
 
@@ -106,25 +114,41 @@ export class HeadCutter {
 
   #look(): void {
     if (this.#round !== undefined) return;
-    const due = this.#dueTenants();
+    const isPressed = this.#isPressed;
+    const due = this.#dueTenants(isPressed);
     if (due.length === 0 && !this.#parts.checkpointer.isDue) return;
-    this.#round = this.#runRound(due).finally(() => {
+    this.#round = this.#runRound(due.slice(0, TENANTS_PER_ROUND)).finally(() => {
       this.#round = undefined;
+      if (isPressed) this.#usedAfterPressure = this.#parts.kernel.usedBytes;
+      if (due.length > TENANTS_PER_ROUND && !this.#isClosed) this.#look();
     });
   }
 
-  #dueTenants(): DueTenant[] {
+  /** Tenants with something to cut; those that write come first, the silent ones have time. */
+  #dueTenants(isPressed: boolean): DueTenant[] {
     const { kernel, writer, clock } = this.#parts;
     const now = clock.monotonicMs();
-    const due: DueTenant[] = [];
+    const writing: DueTenant[] = [];
+    const silent: DueTenant[] = [];
     for (const tenant of writer.tenants) {
       if (this.#backoffs.get(tenant.key)?.isOver(now) === false) continue;
       const begun = this.#cuts.get(tenant.key);
       const isIdle = now - tenant.lastWriteMs >= this.#settings.idleCutMs;
-      const windows = begun === undefined ? dueWindows(kernel.memory, tenant.handle, isIdle) : [begun.window];
-      if (windows.length > 0) due.push({ tenant, windows });
+      const isWhole = isIdle || isPressed;
+      const windows = begun === undefined ? dueWindows(kernel.memory, tenant.handle, isWhole) : [begun.window];
+      if (windows.length > 0) (isIdle ? silent : writing).push({ tenant, windows });
     }
-    return due;
+    return [...writing, ...silent];
+  }
+
+  /**
+   * The head is nearly at its budget, where writes are refused and data time would stand still for ever; and as much has
+   * come since it was last cut for that as makes blocks worth while.
+   */
+  get #isPressed(): boolean {
+    const { usedBytes, budgetBytes } = this.#parts.kernel;
+    const short = Math.max(budgetBytes * SHORT_SHARE, SHORT_BYTES);
+    return budgetBytes - usedBytes < short && usedBytes - this.#usedAfterPressure >= budgetBytes * SHORT_SHARE;
   }
 
   async #runRound(due: readonly DueTenant[]): Promise<void> {

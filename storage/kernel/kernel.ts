@@ -213,6 +213,11 @@ export class Kernel {
     return this.memory.word(L.BUMP) - this.#arena - this.memory.word(L.FREE_BYTES);
   }
 
+  /** What series and samples may take. */
+  get budgetBytes(): number {
+    return this.memory.word(L.SOFT_LIMIT) - this.#arena;
+  }
+
   /** Replay: what published blocks hold of a tenant's window. See docs/formats/wal.md. */
   cover(tenant: number, window: number, generation: number, position: bigint): void {
     this.#kernel.cover(tenant, window, generation, position);

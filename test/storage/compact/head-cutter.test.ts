@@ -36,7 +36,7 @@ function cuts(): { tenant: string; hour: number; samples: number }[] {
 async function looks(count: number): Promise<void> {
   for (let i = 0; i < count; i++) {
     machine.clock.advance(1000);
-    await machine.turns(60);
+    await machine.turns(400);
   }
 }
 
@@ -145,4 +145,32 @@ test('a query that takes long holds back its cut’s end, and no answer', async 
   await looks(3);
   expect(cuts().length).toBe(2);
   expect(opened.database.stats().headBytes).toBeLessThanOrEqual(headBytes);
+});
+
+test('a head at its memory budget is cut whole, so that writes are accepted again', async () => {
+  await opened.database.close();
+  machine = new SimMachine(new SimFileSystem(), START_MS + 100 * HOUR_MS, seededChance(4));
+  opened = await OpenedDatabase.open(machine, { memoryBudgetBytes: 8 * 1024 * 1024 });
+  const noise = (at: number): PlainSample[] =>
+    Array.from({ length: 2000 }, (_, i) => [START_MS + at * 2000 + i, Math.sin(at * 2000 + i)]);
+  let full: unknown;
+  for (let at = 0; full === undefined && at < 400; at++) {
+    full = await opened.write('a', noise(at), at % 50).then(
+      () => undefined,
+      (error: unknown) => error,
+    );
+  }
+  expect(full).toMatchObject({ kind: 'unavailable', message: expect.stringContaining('--head.memory-budget') });
+  await looks(3);
+  expect(cuts().length).toBeGreaterThan(0);
+  expect(await opened.write('a', noise(500), 7)).toMatchObject({ stored: 2000, rejected: 0 });
+});
+
+test('tenants that write are cut before the many that are silent', async () => {
+  for (let i = 0; i < 70; i++) await opened.write(`silent-${i}`, hours(0, 0.5));
+  machine.clock.advance(3 * HOUR_MS - 1500);
+  await opened.write('writing', hours(0, 3.2));
+  for (let i = 0; cuts().length < 71 && i < 50; i++) await looks(1);
+  expect(cuts().length).toBe(71);
+  expect(cuts()[0]?.tenant).toBe('writing');
 });
