@@ -64,7 +64,10 @@ export class CheckpointWriter {
     this.#directory = walDirectory(dataDirectory);
     this.#position = position;
     fileSystem.makeDirectory(this.#directory);
-    this.#file = fileSystem.open(`${this.#directory}/${CHECKPOINT_TMP_NAME}`, 'create');
+    const path = `${this.#directory}/${CHECKPOINT_TMP_NAME}`;
+    // One that could not be synced may have been left there: that file is not to be written again, empty or not.
+    fileSystem.remove(path);
+    this.#file = fileSystem.open(path, 'create');
     encodeFileHeader(this.#buffer, 'checkpoint', { number: 0, ...position });
   }
 

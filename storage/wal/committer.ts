@@ -119,9 +119,9 @@ export class WalCommitter {
    */
   growSpare(): void {
     if (this.#isSpareReady || this.#isSpareRefused || !this.#isDirectoryMade) return;
-    const { fileSystem, segmentBytes } = this.#options;
+    const { segmentBytes } = this.#options;
     try {
-      this.#spare ??= { file: fileSystem.open(`${this.#directory}/${SPARE_NAME}`, 'create'), bytes: 0 };
+      this.#spare ??= this.#beginSpare();
       const spare = this.#spare;
       const step = Math.min(SPARE_STEP_BYTES, segmentBytes - spare.bytes);
       spare.file.write(new Uint8Array(step), spare.bytes);
@@ -136,6 +136,14 @@ export class WalCommitter {
       this.#isSpareRefused = true;
       this.#dropSpare();
     }
+  }
+
+  /** Not in a file that failed before and could not be removed then. */
+  #beginSpare(): Spare {
+    const { fileSystem } = this.#options;
+    const path = `${this.#directory}/${SPARE_NAME}`;
+    fileSystem.remove(path);
+    return { file: fileSystem.open(path, 'create'), bytes: 0 };
   }
 
   /** Closes the current segment; what is still in the ring stays there. The committer is of no use afterwards. */

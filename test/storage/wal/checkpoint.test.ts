@@ -153,3 +153,18 @@ test('a flip of any byte of a checkpoint costs at most the record that covers it
     expect(report.nextSequence).toBe(17);
   }
 });
+
+test('a file that could not be synced, nor removed, is not the file of the next checkpoint', () => {
+  const faulty = new FaultyFileSystem(fileSystem, { at: 1, calls: ['sync'], code: 'EIO' });
+  // A file of other content, as large as the next one: what is left of it must not show through.
+  const failed = new CheckpointWriter(faulty, '/data', { generation: 1, sequence: 16 });
+  for (const sequence of range(101, 112)) failed.append(payloadOf(sequence, 30));
+  expect(() => failed.finish(3)).toThrow('EIO');
+  writeCheckpoint();
+  for (let seed = 0; seed < 10; seed++) {
+    fileSystem.crash(seededChance(seed));
+    const { checkpoint, sequences } = recover(fileSystem);
+    expect(checkpoint).toEqual(checkpointPayloads);
+    expect(sequences).toEqual(range(13, 16));
+  }
+});
