@@ -70,6 +70,8 @@ function parseIdentity(bytes: Uint8Array, path: string): Identity {
 
 function writeIdentity(fileSystem: FileSystem, directory: string, identity: Identity): Identity {
   const path = `${directory}/${IDENTITY_FILE}`;
+  // One that could not be synced may have been left there: that file is not to be written again.
+  fileSystem.remove(`${path}.tmp`);
   const file = fileSystem.open(`${path}.tmp`, 'create');
   file.write(new TextEncoder().encode(`${JSON.stringify(identity)}\n`), 0);
   file.sync();

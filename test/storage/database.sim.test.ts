@@ -6,6 +6,7 @@
 import { expect, test } from 'vitest';
 import { Database, type DatabaseEvent } from '../../storage/database.ts';
 import type { Snapshot } from '../../storage/head/snapshots.ts';
+import { isSystemError } from '../../storage/io/system-error.ts';
 import { StorageError } from '../../storage/lib/errors.ts';
 import { openReader, type Reader } from '../../storage/select/reader.ts';
 import { ALWAYS, answerOf } from '../support/database-answers.ts';
@@ -46,6 +47,7 @@ class Simulation {
     this.#machine = new SimMachine(this.#disk, this.#nowMs, this.#chance);
     const { fileSystem, clock } = this.#machine;
     if (this.#chance() < 0.8) fileSystem.cutPowerAfter(this.#below(this.#chance() < 0.2 ? 30 : 400));
+    if (this.#chance() < 0.1) fileSystem.breakAt({ at: 1 + this.#below(40), code: 'EIO' });
     try {
       this.#database = await this.#open();
       this.#reader = openReader(this.#database.readerInit(), fileSystem);
@@ -54,8 +56,8 @@ class Simulation {
       if (!fileSystem.isOff) await this.#check();
       if (this.#chance() < 0.3 && !fileSystem.isOff) await this.#database.close();
     } catch (error) {
-      // What the power cut short.
-      if (!fileSystem.isOff || error instanceof WrongAnswer) throw error;
+      // What the power cut short, or a disk that did not let it begin.
+      if (!(fileSystem.isOff || isSystemError(error)) || error instanceof WrongAnswer) throw error;
     }
     this.#machine.stop();
     this.#nowMs = Math.max(this.#nowMs, clock.nowMs()) + (this.#chance() < 0.2 ? -HOUR_MS : 1000);
