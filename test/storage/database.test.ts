@@ -180,7 +180,8 @@ test('a thousand tenants that fell silent do not hold the log of an active one',
   await machine.until('all to be in the bucket', () => opened.database.stats().cuts >= cuts + idle, { steps: 1000 });
   await machine.until('the last checkpoint', () => opened.database.stats().walBytes < 150_000);
   const { checkpoints: all, walSegments } = opened.database.stats();
-  expect(all - checkpoints).toBeLessThan(10);
+  // One for each segment that the cuts themselves filled, not one for each round of cuts.
+  expect(all - checkpoints).toBeLessThan(20);
   expect(walSegments).toBe(1);
   expect(await opened.samples('idle-7')).toEqual(withBits(scrapes(START_MS, 2)));
 });
