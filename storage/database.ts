@@ -21,7 +21,7 @@ import type { Executor } from './io/executor.ts';
 import type { DirectoryLock, FileSystem } from './io/file-system.ts';
 import type { Random } from './io/random.ts';
 import { isSystemError } from './io/system-error.ts';
-import { Kernel } from './kernel/kernel.ts';
+import { type Compression, Kernel } from './kernel/kernel.ts';
 import * as L from './kernel/layout.ts';
 import { StorageError } from './lib/errors.ts';
 import { UlidGenerator, ulidTimeMs } from './lib/ulid.ts';
@@ -147,11 +147,11 @@ export class Database {
   }
 
   /**
-   * Stores a snappy-compressed remote write 1.0 request of a tenant and resolves when it is durable. Rejects with
+   * Stores a remote write 1.0 request of a tenant, a snappy block unless told otherwise, and resolves when it is durable. Rejects with
    * StorageError: 'invalid' and 'limit' if nothing of the body was stored, 'unavailable' if it is to be sent again.
    */
-  write(tenant: string, body: Uint8Array): Promise<WriteOutcome> {
-    return this.#parts.writer.write(tenant, body);
+  write(tenant: string, body: Uint8Array, compression?: Compression): Promise<WriteOutcome> {
+    return this.#parts.writer.write(tenant, body, compression);
   }
 
   /** What a query of a tenant over a range sees, for a reader thread; to be released. */

@@ -3,7 +3,7 @@
  * log is durable up to the end of what they wrote, or of what was there if they wrote nothing.
  */
 import type { Clock } from '../io/clock.ts';
-import type { Kernel } from '../kernel/kernel.ts';
+import type { Compression, Kernel } from '../kernel/kernel.ts';
 import * as L from '../kernel/layout.ts';
 import { StorageError } from '../lib/errors.ts';
 import type { Wal } from '../wal/wal.ts';
@@ -65,16 +65,16 @@ export class HeadWriter {
   }
 
   /**
-   * Stores a snappy-compressed remote write 1.0 request and resolves when it is durable. Rejects with StorageError:
+   * Stores a remote write 1.0 request and resolves when it is durable. Rejects with StorageError:
    * 'invalid' and 'limit' if nothing of the body was stored, 'unavailable' if it is to be sent again.
    */
-  async write(key: string, body: Uint8Array): Promise<WriteOutcome> {
+  async write(key: string, body: Uint8Array, compression?: Compression): Promise<WriteOutcome> {
     while (this.#turn !== undefined) await this.#turn;
     if (this.#isClosed) throw new StorageError('unavailable', 'the server is shutting down');
     if (this.#wal.failure !== undefined)
       throw new StorageError('unavailable', `the WAL cannot be written: ${this.#wal.failure}`);
     const tenant = this.tenant(key);
-    const { status, outcome } = await this.#store(tenant, body);
+    const { status, outcome } = await this.#store(tenant, body, compression);
     await this.#wal.whenDurable(this.#wal.position);
     if (status === L.OUT_OF_MEMORY) {
       throw new StorageError(
@@ -102,6 +102,7 @@ export class HeadWriter {
   #store(
     tenant: ActiveTenant,
     body: Uint8Array,
+    compression: Compression | undefined,
   ): { status: number; outcome: WriteOutcome } | Promise<{ status: number; outcome: WriteOutcome }> {
     const latestMs = this.#clock.nowMs() + MAX_FUTURE_MS;
     const finish = (status: number): { status: number; outcome: WriteOutcome } => {
@@ -110,7 +111,7 @@ export class HeadWriter {
       return { status, outcome: writeOutcome(outcome, latestMs) };
     };
     return this.#guard.run(() => {
-      this.#kernel.receive(tenant.handle, body);
+      this.#kernel.receive(tenant.handle, body, compression);
       tenant.lastWriteMs = this.#clock.monotonicMs();
       if (this.#kernel.hasRingRoom) {
         const status = this.#kernel.apply(tenant.handle, latestMs);

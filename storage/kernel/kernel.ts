@@ -26,6 +26,9 @@ export interface KernelSettings {
   readonly arenaAddress?: number;
 }
 
+/** How a body is packed: a snappy block, which is the default, or not at all. */
+export type Compression = 'snappy' | 'none';
+
 /** Counts of one request; received = stored + duplicates + conflicts + rejected. */
 export interface Outcome {
   readonly received: number;
@@ -90,21 +93,26 @@ export class Kernel {
   }
 
   /**
-   * Decodes and checks a snappy-compressed remote write 1.0 request and plans it; nothing is stored yet. Throws
-   * StorageError 'limit' or 'invalid', which name the place.
+   * Decodes and checks a remote write 1.0 request and plans it; nothing is stored yet. Throws StorageError 'limit' or
+   * 'invalid', which name the place.
    */
-  receive(tenant: number, body: Uint8Array): void {
+  receive(tenant: number, body: Uint8Array, compression: Compression = 'snappy'): void {
     if (body.length > L.MAX_BODY_BYTES)
       throw new StorageError('limit', `body of ${body.length} bytes; at most ${L.MAX_BODY_BYTES}`);
-    this.memory.bytes(L.IN, body.length).set(body);
-    const length = this.#kernel.decodeSnappy(L.IN, body.length, L.RAW, L.MAX_BODY_BYTES) >>> 0;
-    const code = (): number => this.memory.word(L.ERROR_CODE);
-    const at = (): number => this.memory.word(L.ERROR_AT);
-    if (length === 0xffffffff) throw snappyError(code(), at(), L.MAX_BODY_BYTES);
-    if (this.#kernel.validate(tenant, length) !== 0) return;
-    if (code() === L.ERROR_SERIES_COUNT)
+    if (this.#kernel.validate(tenant, this.#unpack(body, compression)) !== 0) return;
+    const code = this.memory.word(L.ERROR_CODE);
+    if (code === L.ERROR_SERIES_COUNT)
       throw new StorageError('limit', `too many series (limit ${L.MAX_SERIES_PER_REQUEST})`);
-    throw new StorageError('invalid', `protobuf: ${malformed.get(code())} at byte ${at()}`);
+    throw new StorageError('invalid', `protobuf: ${malformed.get(code)} at byte ${this.memory.word(L.ERROR_AT)}`);
+  }
+
+  /** Puts the message of a body into RAW; returns its length. */
+  #unpack(body: Uint8Array, compression: Compression): number {
+    this.memory.bytes(compression === 'none' ? L.RAW : L.IN, body.length).set(body);
+    if (compression === 'none') return body.length;
+    const length = this.#kernel.decodeSnappy(L.IN, body.length, L.RAW, L.MAX_BODY_BYTES) >>> 0;
+    if (length !== 0xffffffff) return length;
+    throw snappyError(this.memory.word(L.ERROR_CODE), this.memory.word(L.ERROR_AT), L.MAX_BODY_BYTES);
   }
 
   /** Whether the WAL ring has room for what one `apply` can write. */

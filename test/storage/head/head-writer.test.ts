@@ -1,3 +1,4 @@
+import { uncompressSync } from 'snappy';
 import { beforeEach, expect, test } from 'vitest';
 import * as L from '../../../storage/kernel/layout.ts';
 import { BareHead } from '../../support/bare-head.ts';
@@ -124,4 +125,12 @@ test('bytes that wait for the disk have an age', async () => {
   machine.fileSystem.repair();
   await machine.until('the log to be written', () => head.wal.failure === undefined, { stepMs: 250 });
   expect(head.wal.notDurableMs).toBe(0);
+});
+
+test('a body that is not compressed is stored like one that is', async () => {
+  const body = writeRequest([{ labels: [['__name__', 'plain']], samples: [[NOW_MS, 3]] }]);
+  const plain = uncompressSync(body) as Buffer;
+  expect(await head.writer.write('a', plain, 'none')).toMatchObject({ stored: 1, newSeries: 1 });
+  expect(await head.writer.write('a', body)).toMatchObject({ duplicates: 1 });
+  await expect(head.writer.write('a', plain)).rejects.toMatchObject({ kind: 'invalid' });
 });
