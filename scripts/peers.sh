@@ -1,10 +1,12 @@
 #!/bin/sh
-# Installs the real programs that the tests talk to: Prometheus with promtool, node_exporter, VictoriaMetrics.
+# Installs the real programs that the tests talk to: Prometheus with promtool, node_exporter, VictoriaMetrics; and
+# openssl, which makes their certificates.
 # Debian's packages; running it again changes nothing.
 set -eu
 
-PACKAGES='prometheus prometheus-node-exporter victoria-metrics'
-PROGRAMS='prometheus promtool prometheus-node-exporter victoria-metrics'
+SERVICES='prometheus prometheus-node-exporter victoria-metrics'
+PACKAGES="$SERVICES openssl"
+PROGRAMS='prometheus promtool prometheus-node-exporter victoria-metrics openssl'
 
 missing() {
   for program in $PROGRAMS; do
@@ -40,9 +42,9 @@ apt-get install --yes --no-install-recommends $PACKAGES
 # Debian starts what it installs. The tests start their own, on ports of their own.
 if [ -d /run/systemd/system ]; then
   # shellcheck disable=SC2086
-  systemctl disable --now $PACKAGES 2>/dev/null || true
+  systemctl disable --now $SERVICES 2>/dev/null || true
 elif command -v service >/dev/null 2>&1; then
-  for package in $PACKAGES; do service "$package" stop >/dev/null 2>&1 || true; done
+  for service in $SERVICES; do service "$service" stop >/dev/null 2>&1 || true; done
 fi
 
 if [ -n "$(missing)" ]; then

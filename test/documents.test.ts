@@ -68,6 +68,7 @@ test('what the README shows as printed is what is printed', () => {
     readyAfterMs: 0,
     addresses: ['http://127.0.0.1:8470'],
     url: 'http://127.0.0.1:8470',
+    needsPassword: false,
     dataDirectory: '/',
     bucket: '/',
     memoryBudgetBytes: 0,

@@ -37,9 +37,10 @@ const RANKS: Readonly<Record<string, number>> = {
   'src/tenants': 11,
   'src/config': 12,
   'src/read': 12,
-  'src/api': 13,
-  'src/cli': 14,
-  'src/main.ts': 15,
+  'src/web': 13,
+  'src/api': 14,
+  'src/cli': 15,
+  'src/main.ts': 16,
 };
 
 /** Folders that turn bytes into numbers and back: no file is opened there. */

@@ -46,8 +46,8 @@ export class HttpMetrics {
     this.#requests.add(1, this.#labels(route ?? NO_ROUTE, CLIENT_GONE));
   }
 
-  /** Counts what was not even a request, with the status it was answered. */
-  countMalformed(status: number): void {
+  /** Counts what came to no route, with the status it was answered. */
+  countUnrouted(status: number): void {
     this.#requests.add(1, this.#labels(NO_ROUTE, status));
   }
 

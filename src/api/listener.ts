@@ -1,10 +1,13 @@
-/** One listening socket: Node's HTTP server with our limits, and answers to what is not even a request. */
+/** One listening socket: Node's HTTP or HTTPS server with our limits, and answers to what is not even a request. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Clock } from '../../storage/index.ts';
 import { formatListenAddress } from '../config/listen-address.ts';
 import type { ListenAddress } from '../config/settings.ts';
+import type { TlsOptions } from '../web/tls-options.ts';
 import { WRITE_BODY_LIMIT_BYTES } from './request-body.ts';
+import { answersHandshake, guardTls, handshakeOptions } from './tls-guard.ts';
 
 const HEADERS_MAX_BYTES = 16 * 1024;
 const HEADERS_TIMEOUT_MS = 10_000;
@@ -18,7 +21,13 @@ const DRAIN_CHECK_MS = 50;
 export interface ListenerOptions {
   readonly address: ListenAddress;
   readonly clock: Clock;
+  /** undefined: plain HTTP. */
+  readonly tls: TlsOptions | undefined;
+  /** Calls `pass` for what may become a request, and answers the rest. */
+  readonly admit: (request: IncomingMessage, response: ServerResponse, pass: () => void) => void;
   readonly onRequest: (request: IncomingMessage, response: ServerResponse) => void;
+  /** A TLS connection did not come to be. */
+  readonly onHandshakeFailure: (reason: string) => void;
   /** Something that is no request was answered with `status`. */
   readonly onMalformed: (status: number) => void;
 }
@@ -27,11 +36,13 @@ export class Listener {
   /** With the port that was taken if any would do. */
   readonly address: ListenAddress;
   readonly #server: Server;
+  readonly #renewTls: (tls: TlsOptions) => void;
   readonly #sockets: Set<Socket>;
   readonly #clock: Clock;
 
-  private constructor(server: Server, sockets: Set<Socket>, options: ListenerOptions) {
+  private constructor({ server, renewTls }: BareServer, sockets: Set<Socket>, options: ListenerOptions) {
     this.#server = server;
+    this.#renewTls = renewTls;
     this.#sockets = sockets;
     this.#clock = options.clock;
     this.address = { host: options.address.host, port: (server.address() as AddressInfo).port };
@@ -39,23 +50,19 @@ export class Listener {
 
   /** Binds the address. Rejects with an Error that names it. */
   static open(options: ListenerOptions): Promise<Listener> {
-    const { address, onRequest } = options;
-    const server = createServer(
-      {
-        maxHeaderSize: HEADERS_MAX_BYTES,
-        headersTimeout: HEADERS_TIMEOUT_MS,
-        requestTimeout: REQUEST_TIMEOUT_MS,
-        connectionsCheckingInterval: TIMEOUT_CHECK_MS,
-        keepAliveTimeout: KEEP_ALIVE_MS,
-      },
-      onRequest,
+    const { address, admit, onRequest } = options;
+    const bare = createBareServer(options);
+    const { server } = bare;
+    server.on('request', (request, response) => admit(request, response, () => onRequest(request, response)));
+    server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) =>
+      admit(request, response, () => {
+        // A body that is refused by its declared length is refused before the client sends it.
+        if (!(Number(request.headers['content-length']) > WRITE_BODY_LIMIT_BYTES)) response.writeContinue();
+        onRequest(request, response);
+      }),
     );
-    server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
-      // A body that is refused by its declared length is refused before the client sends it.
-      if (!(Number(request.headers['content-length']) > WRITE_BODY_LIMIT_BYTES)) response.writeContinue();
-      onRequest(request, response);
-    });
     server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
+      if (answersHandshake(socket)) return;
       const status = answerMalformed(error, socket);
       if (status !== undefined) options.onMalformed(status);
     });
@@ -68,10 +75,15 @@ export class Listener {
       server.once('error', (cause) => {
         reject(new Error(`cannot listen on ${formatListenAddress(address)}: ${cause.message}`, { cause }));
       });
-      const listening = (): void => resolve(new Listener(server, sockets, options));
+      const listening = (): void => resolve(new Listener(bare, sockets, options));
       if (address.host === '') server.listen(address.port, listening);
       else server.listen(address.port, address.host, listening);
     });
+  }
+
+  /** From the next connection on; without TLS nothing changes. */
+  renewTls(tls: TlsOptions): void {
+    this.#renewTls(tls);
   }
 
   /** Takes no more connections, lets requests end for `drainMs` and then cuts those that are left. */
@@ -93,6 +105,24 @@ export class Listener {
     this.#server.closeIdleConnections();
     for (const socket of this.#sockets) if (socket.bytesRead === 0) socket.destroy();
   }
+}
+
+interface BareServer {
+  readonly server: Server;
+  readonly renewTls: (tls: TlsOptions) => void;
+}
+
+function createBareServer({ tls, onHandshakeFailure }: ListenerOptions): BareServer {
+  const limits = {
+    maxHeaderSize: HEADERS_MAX_BYTES,
+    headersTimeout: HEADERS_TIMEOUT_MS,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    connectionsCheckingInterval: TIMEOUT_CHECK_MS,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+  };
+  if (tls === undefined) return { server: createServer(limits), renewTls: () => {} };
+  const server = createTlsServer({ ...limits, handshakeTimeout: HEADERS_TIMEOUT_MS, ...handshakeOptions(tls) });
+  return { server, renewTls: guardTls(server, tls, onHandshakeFailure) };
 }
 
 const STATUS_TEXT: Readonly<Record<number, string>> = {

@@ -1,8 +1,13 @@
 /** The HTTP server: listens before the database is ready, says so, and serves as soon as it is. */
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import { systemRandom, workerExecutor } from '../../storage/index.ts';
 import { formatListenAddress, isLoopback } from '../config/listen-address.ts';
 import type { ListenAddress } from '../config/settings.ts';
+import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
+import { Gate } from '../web/gate.ts';
+import { PasswordChecker } from '../web/password-checker.ts';
+import type { WebConfigFile } from '../web/web-config-file.ts';
 import { sendError } from './envelope.ts';
 import { answerTo, ClientGoneError } from './errors.ts';
 import { addLabelRoutes } from './labels.ts';
@@ -14,7 +19,10 @@ import { Service, type ServiceOptions } from './service.ts';
 import { addStatusRoutes } from './status.ts';
 import { addWriteRoutes } from './write.ts';
 
-export type StartServerOptions = ServiceOptions;
+export interface StartServerOptions extends ServiceOptions {
+  /** TLS, authentication, headers and rate limit, as they are now and as they change. */
+  readonly webConfig: WebConfigFile;
+}
 
 export interface Server {
   /** Where it listens, in the order of the settings; port 0 replaced by the port that was taken. */
@@ -34,6 +42,21 @@ const PATH_PARAMETER_MAX_CHARACTERS = 16 * 1024;
 export async function startServer(options: StartServerOptions): Promise<Server> {
   const service = new Service(options);
   exportFigures(options.metrics, service);
+  exportExpiry(options.metrics, options.webConfig);
+  const { webConfig, log } = options;
+  const checker = new PasswordChecker(workerExecutor);
+  const gate = new Gate({
+    config: webConfig,
+    checker,
+    clock: options.clock,
+    random: systemRandom,
+    log,
+    onRefused: (status) => service.httpMetrics.countUnrouted(status),
+  });
+  const handshakeFailures = options.metrics.counter({
+    name: 'tls_handshake_failures_total',
+    help: 'TLS connections that did not come to be: no common version, no valid client certificate.',
+  });
   const app = createApp(service);
   await app.ready();
   const opening = await Promise.allSettled(
@@ -41,8 +64,14 @@ export async function startServer(options: StartServerOptions): Promise<Server> 
       Listener.open({
         address,
         clock: options.clock,
+        tls: webConfig.current.tls,
+        admit: (request, response, pass) => gate.admit(request, response, pass),
         onRequest: (request, response) => app.routing(request, response),
-        onMalformed: (status) => service.httpMetrics.countMalformed(status),
+        onMalformed: (status) => service.httpMetrics.countUnrouted(status),
+        onHandshakeFailure(reason) {
+          handshakeFailures.add(1);
+          log.debug('a TLS connection was refused', { reason });
+        },
       }),
     ),
   );
@@ -52,12 +81,19 @@ export async function startServer(options: StartServerOptions): Promise<Server> 
     service.stop();
     await Promise.all(listeners.map((listener) => listener.close(drainMs)));
     await app.close();
+    checker.close();
   };
   if (failed !== undefined) {
     await close(0);
     throw failed.reason;
   }
-  for (const { address } of listeners) if (!isLoopback(address)) warnOfOpenListener(service, address);
+  webConfig.onChange(({ tls }) => {
+    if (tls !== undefined) for (const listener of listeners) listener.renewTls(tls);
+  });
+  watchOpenListeners(
+    options,
+    listeners.map(({ address }) => address),
+  );
   return { addresses: listeners.map(({ address }) => address), close };
 }
 
@@ -77,6 +113,14 @@ function exportFigures(metrics: Metrics, service: Service): void {
     help: 'Reader threads that ended by themselves and were replaced.',
   };
   metrics.counterFrom(restarts, () => service.readerStats?.restarts);
+}
+
+function exportExpiry(metrics: Metrics, webConfig: WebConfigFile): void {
+  const expiry = {
+    name: 'tls_certificate_expiry_timestamp_seconds',
+    help: "When the first certificate of the server's chain expires.",
+  };
+  metrics.gaugeFrom(expiry, () => webConfig.current.tls && webConfig.current.tls.certificateExpiryMs / 1000);
 }
 
 function createApp(service: Service): FastifyInstance {
@@ -133,8 +177,29 @@ function answerError(error: unknown, request: FastifyRequest, reply: FastifyRepl
   sendError(reply, answer, errorsAs);
 }
 
-function warnOfOpenListener(service: Service, address: ListenAddress): void {
-  service.log.warn('LISTENING BEYOND THIS MACHINE WITHOUT AUTHENTICATION: everyone who reaches it can write and read', {
+/** Says loudly, and shows as a gauge, where others than this machine come in without a password or certificate. */
+function watchOpenListeners(
+  { webConfig, log, metrics }: StartServerOptions,
+  addresses: readonly ListenAddress[],
+): void {
+  const reachable = addresses.filter((address) => !isLoopback(address));
+  const openListeners = metrics.gauge({
+    name: 'unauthenticated_listeners',
+    help: 'Addresses beyond the loopback that are served without authentication.',
+  });
+  let wasOpen = false;
+  const look = (): void => {
+    const isOpen = !webConfig.isAuthenticating;
+    openListeners.set(isOpen ? reachable.length : 0);
+    if (isOpen && !wasOpen) for (const address of reachable) warnOfOpenListener(log, address);
+    wasOpen = isOpen;
+  };
+  look();
+  webConfig.onChange(look);
+}
+
+function warnOfOpenListener(log: Log, address: ListenAddress): void {
+  log.warn('LISTENING BEYOND THIS MACHINE WITHOUT AUTHENTICATION: everyone who reaches it can write and read', {
     address: formatListenAddress(address),
   });
 }

@@ -38,6 +38,8 @@ export interface ServiceOptions {
   readonly onFirstWrite: (write: FirstWrite) => void;
   /** POST /-/quit was called and answered. */
   readonly onQuit: () => void;
+  /** Reads the configuration files anew; rejects with ConfigError. undefined: there are none. */
+  readonly reload?: () => Promise<void>;
 }
 
 type State =
@@ -58,6 +60,7 @@ export class Service {
   readonly httpMetrics: HttpMetrics;
   readonly onFirstWrite: (write: FirstWrite) => void;
   readonly onQuit: () => void;
+  readonly reload: (() => Promise<void>) | undefined;
   readonly #replayProgress: () => ReplayProgress | undefined;
   #state: State = { kind: 'starting' };
 
@@ -68,6 +71,7 @@ export class Service {
     this.clock = options.clock;
     this.onFirstWrite = options.onFirstWrite;
     this.onQuit = options.onQuit;
+    this.reload = options.reload;
     this.#replayProgress = options.replayProgress ?? (() => undefined);
     this.httpMetrics = new HttpMetrics(options.metrics);
     this.bodies = new RequestBodies(inFlightLimitBytes(options.settings.memoryBudgetBytes));

@@ -1,5 +1,6 @@
 /** Whether the server is there and ready, which version it is, its metrics, and the calls that end it. */
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { ConfigError } from '../config/config-node.ts';
 import { VERSION } from '../telemetry/version.ts';
 import { refuseCrossSite } from './cross-site.ts';
 import { sendSuccess } from './envelope.ts';
@@ -86,8 +87,17 @@ function addLifecycleRoutes(app: FastifyInstance, service: Service): void {
     paths: ['/-/reload'],
     errorsAs: 'text',
     admit,
-    respond() {
-      throw new RequestError(501, 'nothing to reload: Varve has no configuration file yet, flags need a restart');
+    async respond(_request, reply) {
+      if (service.reload === undefined) {
+        throw new RequestError(501, 'nothing to reload: there is no configuration file, and flags need a restart');
+      }
+      try {
+        await service.reload();
+      } catch (error) {
+        if (!(error instanceof ConfigError)) throw error;
+        throw new RequestError(500, `failed to reload config: ${error.message}`);
+      }
+      return reply.type(TEXT).send('');
     },
   });
 }

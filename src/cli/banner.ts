@@ -10,6 +10,8 @@ export interface BannerFacts {
   readonly addresses: readonly string[];
   /** The URL that a Prometheus should use, without a slash at its end. */
   readonly url: string;
+  /** The snippet has to say who asks. */
+  readonly needsPassword: boolean;
   readonly dataDirectory: string;
   readonly bucket: string;
   readonly memoryBudgetBytes: number;
@@ -17,6 +19,7 @@ export interface BannerFacts {
 
 /** The text printed when the server is ready. The snippet stands at the margin, so that it can be pasted as it is. */
 export function banner(facts: BannerFacts): string {
+  const credentials = facts.needsPassword ? '\n    basic_auth: {username: <user>, password_file: <file>}' : '';
   return `Varve ${facts.version}, ready after ${(facts.readyAfterMs / 1000).toFixed(2)} s
   address  ${facts.addresses.join(', ')}
   data     ${facts.dataDirectory}
@@ -26,9 +29,9 @@ export function banner(facts: BannerFacts): string {
 Add to prometheus.yml:
 
 remote_write:
-  - url: ${facts.url}/api/v1/write
+  - url: ${facts.url}/api/v1/write${credentials}
 remote_read:
-  - url: ${facts.url}/api/v1/read
+  - url: ${facts.url}/api/v1/read${credentials}
 
 waiting for the first sample …
 `;

@@ -1,11 +1,12 @@
 /** The command line `varve`: which command was called, with what, and how a mistake in it is told. */
 import { totalmem } from 'node:os';
 import { Command, CommanderError, Option } from 'commander';
+import { ConfigError } from '../config/config-node.ts';
 import { environmentName, type Flag, FlagError, SERVE_FLAGS, serveSettings } from '../config/flags.ts';
+import { nearest } from '../config/nearest.ts';
 import { VERSION } from '../telemetry/version.ts';
 import { EXIT } from './exit-codes.ts';
-import { checkHealth, healthUrl } from './healthcheck.ts';
-import { nearest } from './nearest.ts';
+import { checkHealth, healthQuestion } from './healthcheck.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -20,7 +21,7 @@ export async function run(args: readonly string[], environment: Environment): Pr
     return exitCode;
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return EXIT.ok; // --help, --version
-    const isUsage = error instanceof CommanderError || error instanceof FlagError;
+    const isUsage = [CommanderError, FlagError, ConfigError].some((kind) => error instanceof kind);
     process.stderr.write(
       `varve: ${error instanceof CommanderError ? usageText(error, program, args) : messageOf(error)}\n`,
     );
@@ -60,7 +61,9 @@ function commandLine(environment: Environment, exitWith: (code: number) => void)
     .allowExcessArguments(false)
     .option('--url <URL>', 'Where it answers. (default: /-/healthy on the address of VARVE_WEB_LISTEN_ADDRESS)')
     .action(async ({ url }: { url?: string }) => {
-      exitWith((await checkHealth(url ?? healthUrl(environment))) ? EXIT.ok : EXIT.failure);
+      const question =
+        url === undefined ? await healthQuestion(environment) : { url: parseUrl(url), webConfig: undefined };
+      exitWith((await checkHealth(question)) ? EXIT.ok : EXIT.failure);
     });
   return program;
 }
@@ -107,6 +110,12 @@ function usageText(error: CommanderError, program: Command, args: readonly strin
     return `unknown command ${JSON.stringify(unknown)}: the nearest is ${nearest(unknown, known)}; ${help}`;
   }
   return `${error.message.replace(/^error: /, '').replaceAll(/\boption\b/g, 'flag')}; ${help}`;
+}
+
+function parseUrl(text: string): URL {
+  const url = URL.parse(text);
+  if (url === null || !/^https?:$/.test(url.protocol)) throw new FlagError(`--url: want http(s)://host[:port]/path`);
+  return url;
 }
 
 /** The limit of the container, or all memory of the machine. */

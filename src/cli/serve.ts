@@ -10,6 +10,7 @@ import {
 } from '../../storage/index.ts';
 import { type Server, startServer } from '../api/server.ts';
 import { formatListenAddress, localUrl } from '../config/listen-address.ts';
+import { Reloader } from '../config/reloader.ts';
 import type { ListenAddress, ServeSettings } from '../config/settings.ts';
 import { ReaderPool } from '../read/reader-pool.ts';
 import { DatabaseJournal } from '../telemetry/database-journal.ts';
@@ -17,25 +18,30 @@ import { exportDatabase } from '../telemetry/database-metrics.ts';
 import { createLog, type Log } from '../telemetry/log.ts';
 import { Metrics } from '../telemetry/metrics.ts';
 import { VERSION } from '../telemetry/version.ts';
+import { WebConfigFile } from '../web/web-config-file.ts';
 import { banner, firstWriteText } from './banner.ts';
 import { EXIT } from './exit-codes.ts';
+import { readConfigFile } from './read-config-file.ts';
 import { StopRequest } from './stop-request.ts';
 import { openStoragePath } from './storage-path.ts';
 
 /**
  * Runs the server until a signal or POST /-/quit ends it, and resolves with the exit code. Throws FlagError if the data
- * directory cannot be used. Ends the process itself when the engine is broken, or when it is told to stop a second time.
+ * directory cannot be used, ConfigError if a configuration file cannot; nothing listens then. Ends the process itself when the engine is broken, or when it is told to stop a second time.
  */
 export async function serve(settings: ServeSettings): Promise<number> {
   const startedMs = systemClock.monotonicMs();
+  const webConfig = await openWebConfig(settings);
   const dataDirectory = openStoragePath(settings.storagePath);
   const log = standardErrorLog(settings);
   const stop = new StopRequest(log);
   stop.listenToSignals();
   watchProcess(log);
+  for (const warning of webConfig.current.warnings) log.warn(warning);
 
   const journal = new DatabaseJournal(log, systemClock);
   const metrics = new Metrics();
+  const reloader = openReloader(settings, webConfig, log, metrics);
   const opening = openDatabase(settings, dataDirectory, journal);
   let readers: ReaderPool | undefined;
   const starting = startServer({
@@ -51,6 +57,8 @@ export async function serve(settings: ServeSettings): Promise<number> {
     replayProgress: () => journal.replayProgress,
     onFirstWrite: (write) => void process.stdout.write(firstWriteText(write)),
     onQuit: () => stop.make('POST /-/quit'),
+    webConfig,
+    ...(reloader === undefined ? {} : { reload: () => reloader.reload('POST /-/reload') }),
   });
 
   try {
@@ -59,7 +67,7 @@ export async function serve(settings: ServeSettings): Promise<number> {
     if (running === undefined) return EXIT.ok;
     const [database, server] = running;
     exportDatabase(metrics, () => database.stats());
-    printBanner(settings, server, dataDirectory, systemClock.monotonicMs() - startedMs);
+    printBanner({ settings, server, webConfig, dataDirectory }, systemClock.monotonicMs() - startedMs);
     log.info('stopping', { reason: await stop.made });
     await server.close();
     await readers?.close();
@@ -73,11 +81,31 @@ export async function serve(settings: ServeSettings): Promise<number> {
 }
 
 function watchProcess(log: Log): void {
-  process.on('SIGHUP', () => log.info('nothing to reload: flags are read at the start only'));
   process.on('uncaughtException', (error) => {
     log.error('a bug: the process ends, and the WAL restores what was acknowledged', { error: error.stack ?? error });
     process.exit(EXIT.internal);
   });
+}
+
+function openWebConfig({ webConfigFile }: ServeSettings): Promise<WebConfigFile> {
+  return WebConfigFile.open({ path: webConfigFile, readFile: readConfigFile, clock: systemClock });
+}
+
+/** Listens to SIGHUP for the rest of the process's life, and to changes of configuration files, if there are any. */
+function openReloader(
+  { webConfigFile }: ServeSettings,
+  webConfig: WebConfigFile,
+  log: Log,
+  metrics: Metrics,
+): Reloader | undefined {
+  if (webConfigFile === undefined) {
+    process.on('SIGHUP', () => log.info('nothing to reload: flags are read at the start only'));
+    return undefined;
+  }
+  const reloader = new Reloader({ files: [webConfig], log, metrics, clock: systemClock });
+  process.on('SIGHUP', () => void reloader.reload('SIGHUP').catch(() => {})); // Why not stands in the log.
+  reloader.watch();
+  return reloader;
 }
 
 function standardErrorLog({ logLevel, logFormat }: ServeSettings): Log {
@@ -104,17 +132,27 @@ function openDatabase(settings: ServeSettings, directory: string, journal: Datab
   });
 }
 
-function printBanner(settings: ServeSettings, server: Server, dataDirectory: string, readyAfterMs: number): void {
+interface Running {
+  readonly settings: ServeSettings;
+  readonly server: Server;
+  readonly webConfig: WebConfigFile;
+  readonly dataDirectory: string;
+}
+
+function printBanner({ settings, server, webConfig, dataDirectory }: Running, readyAfterMs: number): void {
   const { routePrefix, externalUrl, memoryBudgetBytes } = settings;
+  const { tls, users } = webConfig.current;
+  const scheme = tls === undefined ? 'http' : 'https';
   const addresses = server.addresses.map(({ host, port }) => {
-    return `http://${formatListenAddress({ host: host || '::', port })}${routePrefix}`;
+    return `${scheme}://${formatListenAddress({ host: host || '::', port })}${routePrefix}`;
   });
   process.stdout.write(
     banner({
       version: VERSION,
       readyAfterMs,
       addresses,
-      url: externalUrl ?? localUrl(server.addresses[0] as ListenAddress, routePrefix),
+      url: externalUrl ?? localUrl(server.addresses[0] as ListenAddress, { routePrefix, scheme }),
+      needsPassword: users.size > 0,
       dataDirectory,
       bucket: join(dataDirectory, 'bucket'),
       memoryBudgetBytes,

@@ -79,6 +79,14 @@ export const SERVE_FLAGS: { readonly [Setting in keyof GivenSettings]: Flag<Give
     repeatable: false,
     parse: one(parseSwitch),
   },
+  webConfigFile: {
+    name: 'web.config.file',
+    placeholder: '<file>',
+    description: 'TLS, basic authentication, response headers and rate limit, in the format of Prometheus. Reloaded.',
+    defaults: [],
+    repeatable: false,
+    parse: optional(parseFilePath),
+  },
   storagePath: {
     name: 'storage.path',
     placeholder: '<directory>',
@@ -238,6 +246,11 @@ function parseSwitch(text: string): boolean {
 
 function parsePath(text: string): string {
   if (text === '' || text.includes('\0')) throw new ValueError('want a directory');
+  return text;
+}
+
+function parseFilePath(text: string): string {
+  if (text === '' || text.includes('\0')) throw new ValueError('want a file');
   return text;
 }
 

@@ -22,7 +22,10 @@ export function isLoopback({ host }: ListenAddress): boolean {
 }
 
 /** A URL of `address` that works on this machine, also where it stands for every interface. `routePrefix` is '' or `/path`. */
-export function localUrl({ host, port }: ListenAddress, routePrefix: string): string {
+export function localUrl(
+  { host, port }: ListenAddress,
+  { routePrefix, scheme }: { routePrefix: string; scheme: 'http' | 'https' },
+): string {
   const reachable = host === '' || host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host;
-  return `http://${formatListenAddress({ host: reachable, port })}${routePrefix}`;
+  return `${scheme}://${formatListenAddress({ host: reachable, port })}${routePrefix}`;
 }

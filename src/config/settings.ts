@@ -18,6 +18,8 @@ export interface ServeSettings {
   readonly routePrefix: string;
   /** --web.enable-lifecycle */
   readonly lifecycleEnabled: boolean;
+  /** --web.config.file, as given; undefined: none. */
+  readonly webConfigFile: string | undefined;
   /** --storage.path, as given. */
   readonly storagePath: string;
   /** --label, as the engine's Labels: [name, value, …] sorted by name. */

@@ -56,3 +56,23 @@ export function formatSize(bytes: number): string {
   const digits = Number.isInteger(value) || value >= 100 ? 0 : value >= 10 ? 1 : 2;
   return `${value.toFixed(digits)} ${unit === 0 ? 'B' : `${SIZE_UNITS[unit]}iB`}`;
 }
+
+const GO_UNITS_MS: Readonly<Record<string, number>> = {
+  ns: 1e-6,
+  us: 1e-3,
+  µs: 1e-3,
+  ms: 1,
+  s: 1000,
+  m: 60_000,
+  h: 3_600_000,
+};
+
+/** Milliseconds, not always whole, of a duration as Go writes it: `1s`, `1.5h`, `1m30s`, `250us`, `0`. Throws ValueError. */
+export function parseGoDuration(text: string): number {
+  if (text === '0') return 0;
+  if (!/^(?:\d+(?:\.\d*)?(?:ns|us|µs|ms|s|m|h))+$/.test(text)) {
+    throw new ValueError('want a duration such as 100ms, 1s or 1m30s');
+  }
+  const parts = text.matchAll(/(\d+(?:\.\d*)?)(ns|us|µs|ms|s|m|h)/g);
+  return [...parts].reduce((sum, [, count, unit]) => sum + Number(count) * (GO_UNITS_MS[unit as string] as number), 0);
+}

@@ -2,10 +2,12 @@
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { type Server, type StartServerOptions, startServer } from '../../../src/api/server.ts';
+import { readConfigFile } from '../../../src/cli/read-config-file.ts';
 import type { ServeSettings } from '../../../src/config/settings.ts';
 import { ReaderPool } from '../../../src/read/reader-pool.ts';
 import { createLog } from '../../../src/telemetry/log.ts';
 import { Metrics } from '../../../src/telemetry/metrics.ts';
+import { WebConfigFile } from '../../../src/web/web-config-file.ts';
 import { Database, nodeFileSystem, systemClock, systemRandom, workerExecutor } from '../../../storage/index.ts';
 import { TemporaryDirectory } from '../../support/temporary-directory.ts';
 
@@ -14,6 +16,7 @@ const SETTINGS: ServeSettings = {
   externalUrl: undefined,
   routePrefix: '',
   lifecycleEnabled: false,
+  webConfigFile: undefined,
   storagePath: 'data',
   externalLabels: [],
   memoryBudgetBytes: 256 * 1024 * 1024,
@@ -28,16 +31,22 @@ const SETTINGS: ServeSettings = {
 export interface RunningServer extends AsyncDisposable {
   readonly server: Server;
   readonly port: number;
+  readonly webConfig: WebConfigFile;
   /** `http://127.0.0.1:<port>` and the route prefix. */
   readonly url: string;
   readonly logLines: string[];
 }
 
-export type ServeOptions = Partial<Omit<StartServerOptions, 'settings'>> & { settings?: Partial<ServeSettings> };
+export type ServeOptions = Partial<Omit<StartServerOptions, 'settings' | 'webConfig'>> & {
+  settings?: Partial<ServeSettings>;
+  /** What --web.config.file says. */
+  webConfigPath?: string;
+};
 
 /** Starts the API; with a database that never opens, unless one is given. */
-export async function serve({ settings = {}, ...options }: ServeOptions = {}): Promise<RunningServer> {
+export async function serve({ settings = {}, webConfigPath, ...given }: ServeOptions = {}): Promise<RunningServer> {
   const logLines: string[] = [];
+  const webConfig = await openWebConfig(webConfigPath);
   const server = await startServer({
     settings: { ...SETTINGS, ...settings },
     database: new Promise(() => {}),
@@ -49,16 +58,22 @@ export async function serve({ settings = {}, ...options }: ServeOptions = {}): P
     clock: systemClock,
     onFirstWrite: () => {},
     onQuit: () => {},
-    ...options,
+    webConfig,
+    ...given,
   });
   const port = server.addresses[0]?.port as number;
   return {
     server,
     port,
+    webConfig,
     url: `http://127.0.0.1:${port}${settings.routePrefix ?? ''}`,
     logLines,
     [Symbol.asyncDispose]: () => server.close(0),
   };
+}
+
+export function openWebConfig(path: string | undefined): Promise<WebConfigFile> {
+  return WebConfigFile.open({ path, readFile: readConfigFile, clock: systemClock });
 }
 
 /** Starts the API on a database of its own, in a temporary directory that goes away with it. */

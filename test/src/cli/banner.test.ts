@@ -13,6 +13,7 @@ const text = banner({
   readyAfterMs: 212.4,
   addresses: ['http://127.0.0.1:8470'],
   url: 'http://127.0.0.1:8470',
+  needsPassword: false,
   dataDirectory: '/srv/varve/data',
   bucket: '/srv/varve/data/bucket',
   memoryBudgetBytes: 2 * 1024 ** 3,

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { nearest } from '../../../src/cli/nearest.ts';
+import { nearest } from '../../../src/config/nearest.ts';
 
 const flags = [
   '--web.listen-address',

@@ -1,6 +1,8 @@
 /** The candidate that shares most with `text`: pairs of neighbouring letters, as Dice counts them. `candidates` are not empty. */
 export function nearest(text: string, candidates: readonly string[]): string {
-  const likeness = new Map(candidates.map((candidate) => [candidate, likenessOf(text.toLowerCase(), candidate)]));
+  const likeness = new Map(
+    candidates.map((candidate) => [candidate, likenessOf(text.toLowerCase(), candidate.toLowerCase())]),
+  );
   return candidates.reduce((best, next) => ((likeness.get(next) ?? 0) > (likeness.get(best) ?? 0) ? next : best));
 }
 
