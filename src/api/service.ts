@@ -7,6 +7,7 @@ import type { Metrics } from '../telemetry/metrics.ts';
 import { RequestError } from './errors.ts';
 import { HttpMetrics } from './http-metrics.ts';
 import { RequestBodies, WRITE_BODY_LIMIT_BYTES } from './request-body.ts';
+import { Senders } from './senders.ts';
 
 /** How far a replay is; bytes of the WAL. */
 export interface ReplayProgress {
@@ -61,6 +62,7 @@ export class Service {
   readonly onFirstWrite: (write: FirstWrite) => void;
   readonly onQuit: () => void;
   readonly reload: (() => Promise<void>) | undefined;
+  readonly senders: Senders;
   readonly #replayProgress: () => ReplayProgress | undefined;
   #state: State = { kind: 'starting' };
 
@@ -72,6 +74,7 @@ export class Service {
     this.onFirstWrite = options.onFirstWrite;
     this.onQuit = options.onQuit;
     this.reload = options.reload;
+    this.senders = new Senders(options.clock);
     this.#replayProgress = options.replayProgress ?? (() => undefined);
     this.httpMetrics = new HttpMetrics(options.metrics);
     this.bodies = new RequestBodies(inFlightLimitBytes(options.settings.memoryBudgetBytes));

@@ -8,7 +8,7 @@ import { RequestError } from './errors.ts';
 import { addRoute, readPaths } from './routes.ts';
 import type { Service } from './service.ts';
 
-/** Adds /-/healthy, /-/ready and their aliases, /metrics, buildinfo, /-/quit and /-/reload. */
+/** Adds /-/healthy, /-/ready and their aliases, /metrics, buildinfo, senders, /-/quit and /-/reload. */
 export function addStatusRoutes(app: FastifyInstance, service: Service): void {
   addRoute(app, {
     name: '/-/healthy',
@@ -46,6 +46,13 @@ export function addStatusRoutes(app: FastifyInstance, service: Service): void {
       service.requireReady();
       return sendSuccess(reply, BUILD);
     },
+  });
+  addRoute(app, {
+    name: '/api/v1/status/senders',
+    methods: ['GET'],
+    paths: readPaths('/api/v1/status/senders'),
+    errorsAs: 'json',
+    respond: (_request, reply) => sendSuccess(reply, service.senders.report()),
   });
   addLifecycleRoutes(app, service);
 }

@@ -1,6 +1,6 @@
 /** Remote write in: the body goes to the engine as it came, and the answer waits until its samples are on disk. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import type { WriteOutcome } from '../../storage/index.ts';
+import type { Database, WriteOutcome } from '../../storage/index.ts';
 import { tenantOf } from '../tenants/tenant-id.ts';
 import { TenantLimit } from '../tenants/tenant-limit.ts';
 import { refuseCrossSite } from './cross-site.ts';
@@ -60,14 +60,18 @@ class Writes {
   }
 
   async respond(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
-    const { database, bodies, settings, clock } = this.#service;
+    const { database, bodies, settings, clock, senders } = this.#service;
     const tenant = tenantOf({ headers: request.raw.headers, account: accountOf(request) }, settings);
     if (!this.#tenants.admits(tenant)) throw tooManyTenants();
     const body = await bodies.read(request.raw, WRITE_BODY_LIMIT_BYTES);
+    const sender = senders.of(request.raw, tenant);
     try {
-      checkBody(body, 'WriteRequest');
       const readAtMs = clock.monotonicMs();
-      const outcome = await database.write(tenant, body);
+      const outcome = await storeBody(database, tenant, body).catch((error: unknown) => {
+        sender.countFailed(error);
+        throw error;
+      });
+      sender.count(outcome);
       if (outcome.rejected < outcome.received) this.#tenants.add(tenant);
       this.#metrics.count(this.#tenants.has(tenant) ? tenant : '', outcome);
       if (this.#isFirst && outcome.received > 0)
@@ -89,6 +93,11 @@ class Writes {
       durableAfterMs,
     });
   }
+}
+
+async function storeBody(database: Database, tenant: string, body: Buffer): Promise<WriteOutcome> {
+  checkBody(body, 'WriteRequest');
+  return database.write(tenant, body);
 }
 
 function tooManyTenants(): RequestError {

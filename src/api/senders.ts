@@ -1,0 +1,177 @@
+/**
+ * Who writes: one row for each address, user agent, protocol and tenant, for people who look for a sender that lags, fails
+ * or should not be there. Bounded: the rows of those who wrote longest ago make room.
+ */
+import type { IncomingMessage } from 'node:http';
+import { LRUCache } from 'lru-cache';
+import type { Clock, WriteOutcome } from '../../storage/index.ts';
+
+const MAX_SENDERS = 1000;
+const SHOWN_CHARACTERS = 200;
+const MESSAGE_CHARACTERS = 1000;
+/** The time over which a rate forgets. */
+const RATE_MS = 60_000;
+
+/** How the samples came: there is one way yet. */
+const PROTOCOL = 'remote-write-1.0';
+
+/** A row as the API shows it. Times are RFC 3339, counts are samples unless their name says otherwise. */
+export interface SenderReport {
+  readonly address: string;
+  readonly userAgent: string;
+  readonly protocol: string;
+  readonly tenant: string;
+  readonly firstSeen: string;
+  readonly lastSeen: string;
+  readonly requests: number;
+  /** Requests that were refused whole: nothing of them was stored. */
+  readonly failedRequests: number;
+  /** Over about the last minute. */
+  readonly samplesPerSecond: number;
+  readonly received: number;
+  readonly stored: number;
+  readonly duplicates: number;
+  readonly conflicts: number;
+  readonly rejected: Readonly<Record<string, number>>;
+  /** Why samples or a whole request were refused last; '' if none ever was. */
+  readonly lastRejection: string;
+  readonly lastRejectionTime?: string;
+}
+
+interface Identity {
+  readonly address: string;
+  readonly userAgent: string;
+  readonly protocol: string;
+  readonly tenant: string;
+}
+
+/** The row of one sender. Its calls are on the way of every write, and only count. */
+class Sender {
+  readonly identity: Identity;
+  readonly #clock: Pick<Clock, 'nowMs'>;
+  readonly #firstSeenMs: number;
+  readonly #rejected = new Map<string, number>();
+  #lastSeenMs: number;
+  #requests = 0;
+  #failedRequests = 0;
+  #received = 0;
+  #stored = 0;
+  #duplicates = 0;
+  #conflicts = 0;
+  #lastRejection = '';
+  #lastRejectionMs = 0;
+  /** Samples of late, each worth e^(−age / RATE_MS). */
+  #recentSamples = 0;
+
+  constructor(identity: Identity, clock: Pick<Clock, 'nowMs'>) {
+    this.identity = identity;
+    this.#clock = clock;
+    this.#firstSeenMs = clock.nowMs();
+    this.#lastSeenMs = this.#firstSeenMs;
+  }
+
+  /** Counts a request that was decoded. */
+  count(outcome: WriteOutcome): void {
+    this.#see(outcome.received);
+    this.#received += outcome.received;
+    this.#stored += outcome.stored;
+    this.#duplicates += outcome.duplicates;
+    this.#conflicts += outcome.conflicts;
+    if (outcome.rejected === 0) return;
+    for (const [reason, samples] of outcome.rejectedBy) {
+      this.#rejected.set(reason, (this.#rejected.get(reason) ?? 0) + samples);
+    }
+    this.#reject(outcome.message);
+  }
+
+  /** Counts a request that was refused whole. */
+  countFailed(error: unknown): void {
+    this.#see(0);
+    this.#failedRequests++;
+    this.#reject(error instanceof Error ? error.message : String(error));
+  }
+
+  report(): SenderReport {
+    const nowMs = this.#clock.nowMs();
+    return {
+      ...this.identity,
+      firstSeen: new Date(this.#firstSeenMs).toISOString(),
+      lastSeen: new Date(this.#lastSeenMs).toISOString(),
+      requests: this.#requests,
+      failedRequests: this.#failedRequests,
+      samplesPerSecond: this.#rate(nowMs),
+      received: this.#received,
+      stored: this.#stored,
+      duplicates: this.#duplicates,
+      conflicts: this.#conflicts,
+      rejected: Object.fromEntries(this.#rejected),
+      lastRejection: this.#lastRejection,
+      ...(this.#lastRejectionMs === 0 ? {} : { lastRejectionTime: new Date(this.#lastRejectionMs).toISOString() }),
+    };
+  }
+
+  #see(samples: number): void {
+    const nowMs = this.#clock.nowMs();
+    this.#requests++;
+    this.#recentSamples = this.#recentSamples * decay(nowMs - this.#lastSeenMs) + samples;
+    this.#lastSeenMs = nowMs;
+  }
+
+  #reject(message: string): void {
+    this.#lastRejection = message.slice(0, MESSAGE_CHARACTERS);
+    this.#lastRejectionMs = this.#lastSeenMs;
+  }
+
+  /** Weighs what came by all the weight that the time since the first request has: a young sender's rate is right, too. */
+  #rate(nowMs: number): number {
+    const recent = this.#recentSamples * decay(nowMs - this.#lastSeenMs);
+    const weightMs = RATE_MS * (1 - decay(Math.max(nowMs - this.#firstSeenMs, 1000)));
+    return Math.round((recent / weightMs) * 1000 * 100) / 100;
+  }
+}
+
+/** What is left of 1 after a time; a clock that was set back changes nothing. */
+function decay(elapsedMs: number): number {
+  return elapsedMs <= 0 ? 1 : Math.exp(-elapsedMs / RATE_MS);
+}
+
+/** What a connection said last; the next request nearly always says the same, and then no key has to be made. */
+interface Seen {
+  readonly tenant: string;
+  readonly userAgent: string;
+  readonly key: string;
+}
+
+export class Senders {
+  readonly #clock: Pick<Clock, 'nowMs'>;
+  readonly #rows = new LRUCache<string, Sender>({ max: MAX_SENDERS });
+  readonly #seenOn = new WeakMap<object, Seen>();
+
+  constructor(clock: Pick<Clock, 'nowMs'>) {
+    this.#clock = clock;
+  }
+
+  /** The row of the sender of a request, which now is the last to make room for others. */
+  of({ socket, headers }: IncomingMessage, tenant: string): Sender {
+    const userAgent = headers['user-agent'] ?? '';
+    let seen = this.#seenOn.get(socket);
+    if (seen === undefined || seen.tenant !== tenant || seen.userAgent !== userAgent) {
+      seen = { tenant, userAgent, key: JSON.stringify([socket.remoteAddress, userAgent, tenant]) };
+      this.#seenOn.set(socket, seen);
+    }
+    return this.#rows.get(seen.key) ?? this.#add(seen, socket.remoteAddress ?? '');
+  }
+
+  /** Every sender, the one that wrote last first. */
+  report(): SenderReport[] {
+    // The order of the cache is that of its use.
+    return [...this.#rows.values()].map((sender) => sender.report());
+  }
+
+  #add({ tenant, userAgent, key }: Seen, address: string): Sender {
+    const identity = { address, userAgent: userAgent.slice(0, SHOWN_CHARACTERS), protocol: PROTOCOL, tenant };
+    const sender = new Sender(identity, this.#clock);
+    this.#rows.set(key, sender);
+    return sender;
+  }
+}

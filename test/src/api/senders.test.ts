@@ -1,0 +1,130 @@
+import type { IncomingMessage } from 'node:http';
+import { expect, test } from 'vitest';
+import { type SenderReport, Senders } from '../../../src/api/senders.ts';
+import { writeRequest } from '../../support/remote-write.ts';
+import { serve, serveDatabase, write } from './serve.ts';
+
+const UP = [['__name__', 'up']] as const;
+
+async function reports(url: string): Promise<SenderReport[]> {
+  const response = await fetch(`${url}/api/v1/status/senders`);
+  const { status, data } = (await response.json()) as { status: string; data: SenderReport[] };
+  expect([response.status, status]).toEqual([200, 'success']);
+  return data;
+}
+
+test('nobody has written yet', async () => {
+  await using api = await serve();
+  expect(await reports(api.url)).toEqual([]);
+});
+
+test('each sender has a row: what it sent, what became of it, and why something was refused last', async () => {
+  await using api = await serveDatabase();
+  const nowMs = Date.now();
+  const good = writeRequest([{ labels: UP, samples: [[nowMs, 1]] }]);
+  const conflict = writeRequest([{ labels: UP, samples: [[nowMs, 2]] }]);
+  const mixed = writeRequest([
+    { labels: [['job', 'nameless']], samples: [[nowMs, 1]] },
+    { labels: UP, samples: [[nowMs - 1, 1]] },
+  ]);
+  const one = { headers: { 'user-agent': 'Prometheus/3.7.3' } };
+  const other = { headers: { 'user-agent': 'Alloy/1', 'x-scope-orgid': 'team' } };
+  for (const body of [good, good, conflict, mixed]) await write(api.url, body, one);
+  expect((await write(api.url, Buffer.from('broken'), one)).status).toBe(400);
+  await write(api.url, good, other);
+
+  const [latest, first, ...rest] = await reports(api.url);
+  expect(rest).toEqual([]);
+  expect(latest).toMatchObject({ userAgent: 'Alloy/1', tenant: 'team', requests: 1, stored: 1, lastRejection: '' });
+  expect(latest).not.toHaveProperty('lastRejectionTime');
+  expect(first).toMatchObject({
+    address: '127.0.0.1',
+    userAgent: 'Prometheus/3.7.3',
+    protocol: 'remote-write-1.0',
+    tenant: 'default-tenant',
+    requests: 5,
+    failedRequests: 1,
+    received: 5,
+    stored: 2,
+    duplicates: 1,
+    conflicts: 1,
+    rejected: { 'missing-name': 1 },
+  });
+  expect(first?.lastRejection).toMatch(/snappy/);
+  expect(Date.parse(first?.lastRejectionTime ?? '')).toBeGreaterThanOrEqual(nowMs - 1);
+  expect(Date.parse(first?.firstSeen ?? '')).toBeLessThanOrEqual(Date.parse(first?.lastSeen ?? ''));
+  expect(first?.samplesPerSecond).toBeGreaterThan(0);
+});
+
+/** A request on a connection of its own, as far as it matters here. */
+function requestOf(userAgent: string, socket: object = { remoteAddress: '10.0.0.1' }): IncomingMessage {
+  return { socket, headers: { 'user-agent': userAgent } } as unknown as IncomingMessage;
+}
+
+const OUTCOME = {
+  received: 500,
+  stored: 500,
+  duplicates: 0,
+  conflicts: 0,
+  rejected: 0,
+  newSeries: 0,
+  message: '',
+  rejectedBy: new Map<string, number>(),
+};
+
+test('the rate is right for a young sender and an old one, and fades when it falls silent', () => {
+  let nowMs = 1_000_000;
+  const senders = new Senders({ nowMs: () => nowMs });
+  const rate = (): number => senders.report()[0]?.samplesPerSecond ?? Number.NaN;
+  const send = (seconds: number): void => {
+    for (let i = 0; i < seconds; i++) {
+      nowMs += 1000;
+      senders.of(requestOf('a'), 't').count(OUTCOME);
+    }
+  };
+  senders.of(requestOf('a'), 't').count({ ...OUTCOME, received: 0, stored: 0 });
+  send(5);
+  expect(rate()).toBeGreaterThan(480);
+  expect(rate()).toBeLessThan(520);
+  send(600);
+  expect(rate()).toBeGreaterThan(490);
+  expect(rate()).toBeLessThan(510);
+  nowMs += 60_000;
+  expect(rate()).toBeLessThan(200);
+  nowMs += 3_600_000;
+  expect(rate()).toBe(0);
+});
+
+test('a thousand rows are kept, and those who wrote last stay', () => {
+  let nowMs = 0;
+  const senders = new Senders({ nowMs: () => nowMs++ });
+  for (let i = 0; i < 3000; i++) {
+    senders.of(requestOf(`sender ${i}`), 't').count(OUTCOME);
+    senders.of(requestOf('steady'), 't').count(OUTCOME);
+  }
+  const rows = senders.report();
+  expect(rows.length).toBe(1000);
+  expect(rows[0]).toMatchObject({ userAgent: 'steady', requests: 3000 });
+  expect(rows[1]?.userAgent).toBe('sender 2999');
+});
+
+test('a connection that another sender uses next counts for that one, and a row that made room is made again', () => {
+  const senders = new Senders({ nowMs: () => 0 });
+  const socket = { remoteAddress: '10.0.0.2' };
+  senders.of(requestOf('a', socket), 't').count(OUTCOME);
+  senders.of(requestOf('b', socket), 't').count(OUTCOME);
+  senders.of(requestOf('b', socket), 'u').count(OUTCOME);
+  expect(senders.report().map(({ userAgent, tenant }) => `${userAgent} ${tenant}`)).toEqual(['b u', 'b t', 'a t']);
+  for (let i = 0; i < 1000; i++) senders.of(requestOf(`sender ${i}`), 't');
+  senders.of(requestOf('b', socket), 'u').count(OUTCOME);
+  expect(senders.report()[0]).toMatchObject({ address: '10.0.0.2', userAgent: 'b', tenant: 'u', requests: 1 });
+});
+
+test('what a sender says of itself is cut', () => {
+  const senders = new Senders({ nowMs: () => 0 });
+  const sender = senders.of(requestOf('x'.repeat(10_000)), 't');
+  sender.countFailed(new Error('y'.repeat(10_000)));
+  const [row] = senders.report();
+  expect(row?.userAgent.length).toBe(200);
+  expect(row?.lastRejection.length).toBe(1000);
+});
