@@ -5,8 +5,11 @@ import type { GaugeMetric, Metrics } from '../telemetry/metrics.ts';
 
 /** A configuration that may be read anew while the server runs. */
 export interface Reloadable {
-  /** Whether its files are other than at the last attempt. Never rejects. */
-  hasChanged(): Promise<boolean>;
+  /**
+   * Whether its files are other than at the last attempt, and the same as at the last look: a file that is being written
+   * may say, for a moment, that nobody needs a password. Never rejects.
+   */
+  hasSettledChange(): Promise<boolean>;
   /** Takes what the files say now, and resolves with warnings. Rejects with ConfigError; then the old one stays. */
   reload(): Promise<readonly string[]>;
 }
@@ -58,7 +61,7 @@ export class Reloader {
     if (this.#isLooking) return; // The disk is slow.
     this.#isLooking = true;
     await this.#last;
-    const changed = await Promise.all(this.#options.files.map((file) => file.hasChanged()));
+    const changed = await Promise.all(this.#options.files.map((file) => file.hasSettledChange()));
     if (changed.includes(true)) await this.reload('a file has changed').catch(() => {}); // It is in the log.
     this.#isLooking = false;
   }

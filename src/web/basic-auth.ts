@@ -3,7 +3,6 @@
  * together: so a new hash in the file counts at once, an entry can stand for nothing else (CVE-2022-46146), and no
  * password stays in memory. Source: prometheus/exporter-toolkit web/handler.go.
  */
-import { createHmac } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { LRUCache } from 'lru-cache';
 import type { Clock, Random } from '../../storage/index.ts';
@@ -11,6 +10,7 @@ import type { Log } from '../telemetry/log.ts';
 import { AttemptLimit } from './attempt-limit.ts';
 import { bcryptCost, unknownPasswordHash } from './bcrypt-hash.ts';
 import { basicCredentials, type Credentials } from './credentials.ts';
+import { KeyedHash } from './keyed-hash.ts';
 import type { PasswordChecker } from './password-checker.ts';
 
 /** 'busy': it cannot be said now, a later request may learn it. */
@@ -33,7 +33,8 @@ const KEY_BYTES = 32;
 export class BasicAuth {
   readonly #options: BasicAuthOptions;
   readonly #attempts = new AttemptLimit();
-  readonly #key = new Uint8Array(KEY_BYTES);
+  /** Of a key that this process alone has. */
+  readonly #hash: KeyedHash;
   // Apart, so that wrong passwords cannot push out the right ones.
   readonly #admitted = new LRUCache<string, true>({ max: REMEMBERED });
   readonly #refused = new LRUCache<string, true>({ max: REMEMBERED });
@@ -42,7 +43,9 @@ export class BasicAuth {
 
   constructor(options: BasicAuthOptions) {
     this.#options = options;
-    options.random.fill(this.#key);
+    const key = new Uint8Array(KEY_BYTES);
+    options.random.fill(key);
+    this.#hash = new KeyedHash(key);
   }
 
   /** Whether the request is one of `users` (bcrypt hashes by name, not empty). At once for whoever was here before. */
@@ -50,7 +53,9 @@ export class BasicAuth {
     const credentials = basicCredentials(request);
     if (credentials === undefined) return 'refused';
     const hash = users.get(credentials.user) ?? this.#hashOfNobody(credentials.user, users);
-    const key = this.#keyed([credentials.user, hash, credentials.password]).toString('base64');
+    // As JSON: no two triples are one text.
+    const triple = JSON.stringify([credentials.user, hash, credentials.password]);
+    const key = this.#hash.digest(triple).toString('base64');
     if (this.#admitted.get(key) === true) return 'admitted';
     if (this.#refused.get(key) === true) return 'refused';
     const asked = this.#asked.get(key);
@@ -89,11 +94,7 @@ export class BasicAuth {
   /** A hash that takes as long as that of a user who exists, the same at each attempt: nobody learns which names do. */
   #hashOfNobody(user: string, users: ReadonlyMap<string, string>): string {
     const hashes = [...users.values()];
-    const chosen = hashes[this.#keyed([user]).readUInt32LE(0) % hashes.length] as string;
+    const chosen = hashes[this.#hash.digest(user).readUInt32LE(0) % hashes.length] as string;
     return unknownPasswordHash(bcryptCost(chosen) as number);
-  }
-
-  #keyed(texts: readonly string[]): Buffer {
-    return createHmac('sha256', this.#key).update(JSON.stringify(texts)).digest();
   }
 }

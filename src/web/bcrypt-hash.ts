@@ -1,6 +1,6 @@
 /** bcrypt hashes as text: `$2y$<cost>$<22 characters of salt><31 of digest>`. */
 
-const HASH = /^\$2[aby]?\$(\d\d)\$[./A-Za-z0-9]{53}$/;
+const HASH = /^\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{53}$/;
 const LEAST_COST = 4;
 const GREATEST_COST = 31;
 

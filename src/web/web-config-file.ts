@@ -27,6 +27,7 @@ export class WebConfigFile implements Reloadable {
   #current: LoadedWebConfig = { ...NO_WEB_CONFIG, tls: undefined };
   /** The files of the last attempt and what was in them. */
   #seen: ReadonlyMap<string, string> = new Map();
+  #lastLook = '';
 
   private constructor(options: WebConfigFileOptions) {
     this.#options = options;
@@ -47,7 +48,7 @@ export class WebConfigFile implements Reloadable {
   /** Whether a client has to show a password or a valid certificate. */
   get isAuthenticating(): boolean {
     const { users, tls } = this.#current;
-    return users.size > 0 || tls?.clientAuth === 'require-and-verify';
+    return users.size > 0 || (tls?.clientAuth === 'require-and-verify' && tls.context.ca !== undefined);
   }
 
   /** Calls `listener` with each later configuration. It must not throw. */
@@ -55,11 +56,13 @@ export class WebConfigFile implements Reloadable {
     this.#listeners.push(listener);
   }
 
-  async hasChanged(): Promise<boolean> {
-    for (const [path, before] of this.#seen) {
-      if ((await fingerprintOf(path, this.#options.readFile)) !== before) return true;
-    }
-    return false;
+  async hasSettledChange(): Promise<boolean> {
+    const paths = [...this.#seen.keys()];
+    const found = await Promise.all(paths.map((path) => fingerprintOf(path, this.#options.readFile)));
+    const look = found.join('\n');
+    const isSettled = look === this.#lastLook;
+    this.#lastLook = look;
+    return isSettled && look !== [...this.#seen.values()].join('\n');
   }
 
   async reload(): Promise<readonly string[]> {

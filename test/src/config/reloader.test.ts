@@ -12,7 +12,7 @@ class TextFile implements Reloadable {
   attempts = 0;
   #seen = 'a';
 
-  async hasChanged(): Promise<boolean> {
+  async hasSettledChange(): Promise<boolean> {
     return this.text !== this.#seen;
   }
 
