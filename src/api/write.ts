@@ -54,14 +54,19 @@ class Writes {
     this.#service.requireReady();
     const headers = request.raw.headers;
     refuseCrossSite(headers);
-    checkContentType(headers['content-type']);
-    checkContentEncoding(headers['content-encoding']);
-    this.#service.bodies.admit(headers['content-length'], WRITE_BODY_LIMIT_BYTES);
+    try {
+      checkContentType(headers['content-type']);
+      checkContentEncoding(headers['content-encoding']);
+      this.#service.bodies.admit(headers['content-length'], WRITE_BODY_LIMIT_BYTES);
+    } catch (error) {
+      this.#service.senders.of(request.raw, this.#tenantOf(request)).countFailed(error);
+      throw error;
+    }
   }
 
   async respond(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
-    const { database, bodies, settings, clock, senders } = this.#service;
-    const tenant = tenantOf({ headers: request.raw.headers, account: accountOf(request) }, settings);
+    const { database, bodies, clock, senders } = this.#service;
+    const tenant = this.#tenantOf(request);
     if (!this.#tenants.admits(tenant)) throw tooManyTenants();
     const body = await bodies.read(request.raw, WRITE_BODY_LIMIT_BYTES);
     const sender = senders.of(request.raw, tenant);
@@ -81,6 +86,10 @@ class Writes {
       bodies.release(body);
     }
     return reply.code(204).send();
+  }
+
+  #tenantOf(request: FastifyRequest): string {
+    return tenantOf({ headers: request.raw.headers, account: accountOf(request) }, this.#service.settings);
   }
 
   #reportFirst(request: FastifyRequest, tenant: string, outcome: WriteOutcome, durableAfterMs: number): void {

@@ -12,7 +12,6 @@ import { type LoadedWebConfig, WebConfigFile } from '../web/web-config-file.ts';
 import { readConfigFile } from './read-config-file.ts';
 
 const TIMEOUT_MS = 3000;
-const UNAUTHORIZED = 401;
 /** Not the engine's: a health check does not load the engine. */
 const clock = { nowMs: () => Date.now() };
 
@@ -49,9 +48,13 @@ async function reasonForIllness({ url, webConfig }: HealthQuestion): Promise<str
     return webConfig?.tls?.clientAuth.startsWith('require') === true ? undefined : ': refused the connection';
   }
   const { status, text } = answer;
-  if (status === 200 || (status === UNAUTHORIZED && webConfig !== undefined && webConfig.users.size > 0))
-    return undefined;
+  if (status === 200 || (webConfig !== undefined && isRefusalOf(webConfig, status))) return undefined;
   return ` answers ${status} ${text.trim()}`;
+}
+
+/** What the gate before every route says by the configuration, to anybody: a sign of life. */
+function isRefusalOf({ users, rateLimit }: LoadedWebConfig, status: number): boolean {
+  return (status === 401 && users.size > 0) || (status === 429 && rateLimit !== undefined);
 }
 
 type Answer = { readonly status: number; readonly text: string } | 'handshake';

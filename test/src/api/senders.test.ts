@@ -56,6 +56,15 @@ test('each sender has a row: what it sent, what became of it, and why something 
   expect(first?.samplesPerSecond).toBeGreaterThan(0);
 });
 
+test('what is refused by its headers is in the row of its sender, too', async () => {
+  await using api = await serveDatabase();
+  const headers = { 'content-type': 'application/x-protobuf;proto=io.prometheus.write.v2.Request' };
+  expect((await write(api.url, Buffer.from('x'), { headers })).status).toBe(415);
+  expect(await reports(api.url)).toMatchObject([
+    { requests: 1, failedRequests: 1, received: 0, lastRejection: expect.stringContaining('remote write 2.0') },
+  ]);
+});
+
 /** A request on a connection of its own, as far as it matters here. */
 function requestOf(userAgent: string, socket: object = { remoteAddress: '10.0.0.1' }): IncomingMessage {
   return { socket, headers: { 'user-agent': userAgent } } as unknown as IncomingMessage;

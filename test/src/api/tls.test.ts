@@ -225,6 +225,8 @@ describe.skipIf(!peers.openssl)('over TLS', () => {
     await using api = await serve({ metrics, webConfigPath: config('min_version: TLS13') });
     expect(await ask(api, { version: 'TLSv1.2' })).toBe('refused');
     await until('the count', async () => (await metrics.text()).includes('varve_tls_handshake_failures_total 1'));
+    // It was no HTTP request.
+    expect(await metrics.text()).not.toContain('varve_http_requests_total{');
     const expiry = /^varve_tls_certificate_expiry_timestamp_seconds (\S+)$/m.exec(await metrics.text())?.[1];
     expect(Number(expiry) * 1000).toBe(api.webConfig.current.tls?.certificateExpiryMs);
   });

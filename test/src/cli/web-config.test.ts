@@ -88,6 +88,17 @@ test('the banner shows where the credentials go, and the health check needs none
   );
 });
 
+test('a health check that meets the rate limit passes', async () => {
+  using temporary = new TemporaryDirectory('web');
+  const path = join(temporary.path, 'web.yml');
+  writeFileSync(path, 'rate_limit: {interval: 1h, burst: 1}\n');
+  await using program = spawnVarve(join(temporary.path, 'data'), [`--web.config.file=${path}`]);
+  const url = await program.ready('the address', () => /http:\/\/127\.0\.0\.1:\d+/.exec(program.output)?.[0]);
+  const environment = { VARVE_WEB_LISTEN_ADDRESS: url.replace('http://', ''), VARVE_WEB_CONFIG_FILE: path };
+  expect([await healthcheck(environment), await healthcheck(environment)]).toEqual(['0', '0']);
+  expect((await fetch(`${url}/-/healthy`)).status).toBe(429);
+});
+
 describe.skipIf(!peers.openssl)('with TLS', () => {
   test('a new certificate is shown without a restart, and the health check trusts it and no other', async () => {
     using files = new Certificates();
