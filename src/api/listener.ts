@@ -67,10 +67,13 @@ export class Listener {
       if (status !== undefined) options.onMalformed(status);
     });
     const sockets = new Set<Socket>();
-    server.on('connection', (socket) => {
+    const keep = (socket: Socket): void => {
       sockets.add(socket);
       socket.once('close', () => sockets.delete(socket));
-    });
+    };
+    server.on('connection', keep);
+    // Of a TLS connection both: the one below has read the handshake, and only the other knows whether a request came.
+    server.on('secureConnection', keep);
     return new Promise((resolve, reject) => {
       server.once('error', (cause) => {
         reject(new Error(`cannot listen on ${formatListenAddress(address)}: ${cause.message}`, { cause }));

@@ -7,7 +7,7 @@ import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { Gate } from '../web/gate.ts';
 import { PasswordChecker } from '../web/password-checker.ts';
-import type { WebConfigFile } from '../web/web-config-file.ts';
+import type { LoadedWebConfig, WebConfigFile } from '../web/web-config-file.ts';
 import { sendError } from './envelope.ts';
 import { answerTo, ClientGoneError } from './errors.ts';
 import { addLabelRoutes } from './labels.ts';
@@ -87,9 +87,11 @@ export async function startServer(options: StartServerOptions): Promise<Server> 
     await close(0);
     throw failed.reason;
   }
-  webConfig.onChange(({ tls }) => {
+  const renewTls = ({ tls }: LoadedWebConfig): void => {
     if (tls !== undefined) for (const listener of listeners) listener.renewTls(tls);
-  });
+  };
+  webConfig.onChange(renewTls);
+  renewTls(webConfig.current); // It may have changed while the addresses were taken.
   watchOpenListeners(
     options,
     listeners.map(({ address }) => address),

@@ -27,7 +27,8 @@ import { openStoragePath } from './storage-path.ts';
 
 /**
  * Runs the server until a signal or POST /-/quit ends it, and resolves with the exit code. Throws FlagError if the data
- * directory cannot be used, ConfigError if a configuration file cannot; nothing listens then. Ends the process itself when the engine is broken, or when it is told to stop a second time.
+ * directory cannot be used, ConfigError if a configuration file cannot; nothing listens then. Ends the process itself when
+ * the engine is broken, or when it is told to stop a second time.
  */
 export async function serve(settings: ServeSettings): Promise<number> {
   const startedMs = systemClock.monotonicMs();

@@ -1,7 +1,8 @@
 /** TLS as --web.config.file asks for it, on a real connection with certificates that openssl made. */
 
-import { chmodSync } from 'node:fs';
+import { chmodSync, readFileSync } from 'node:fs';
 import { request as plainRequest } from 'node:http';
+import { connect } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ConfigError } from '../../../src/config/config-node.ts';
 import { Metrics } from '../../../src/telemetry/metrics.ts';
@@ -162,6 +163,18 @@ describe.skipIf(!peers.openssl)('over TLS', () => {
     expect(await ask(api)).toBe('refused');
     const after = await https(url, { ca: files.ca.certFile, client });
     expect(after.serverSerial).not.toBe(before.serverSerial);
+  });
+
+  test('a stop does not wait for connections on which no request came', async () => {
+    const api = await serve({ webConfigPath: config() });
+    const ca = readFileSync(files.ca.certFile);
+    const silent = connect({ host: '127.0.0.1', port: api.port, ca });
+    await new Promise((resolve) => silent.once('secureConnect', resolve));
+    const closed = new Promise((resolve) => silent.once('close', resolve));
+    // The session tickets of TLS 1.3 have to be read before the end can be seen.
+    silent.resume().on('error', () => {});
+    await api.server.close(600_000);
+    await closed;
   });
 
   test('an invalid file leaves everything as it was', async () => {
