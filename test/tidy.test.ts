@@ -36,6 +36,7 @@ const RANKS: Readonly<Record<string, number>> = {
   'src/telemetry': 10,
   'src/tenants': 11,
   'src/config': 12,
+  'src/ingest': 12,
   'src/read': 12,
   'src/api': 13,
   'src/cli': 14,

@@ -1,8 +1,8 @@
 /** Request bodies as one buffer each, bounded one by one and all together. */
-import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
+import type { Readable, Transform } from 'node:stream';
 import type { Clock } from '../../storage/index.ts';
-import { ClientGoneError, RequestError } from './errors.ts';
+import { badData, ClientGoneError, RequestError } from './errors.ts';
 
 /** The largest body of a write, compressed; the engine has the same limit for what it unpacks to. */
 export const WRITE_BODY_LIMIT_BYTES: number = 32 * 1024 * 1024;
@@ -40,7 +40,7 @@ export class RequestBodies {
    * The whole body. Call `release` with it when the request is done with. Rejects with RequestError (413, 503) or
    * ClientGoneError, and then holds nothing.
    */
-  read(request: IncomingMessage, limitBytes: number): Promise<Buffer> {
+  read(request: Readable, limitBytes: number): Promise<Buffer> {
     return new Promise((resolve, reject) => {
       const chunks: Buffer[] = [];
       let length = 0;
@@ -73,8 +73,30 @@ export class RequestBodies {
     });
   }
 
-  /** Gives back the bytes of a body that `read` returned. */
-  release(body: Buffer): void {
+  /**
+   * What a decoder (of `node:zlib`) makes of a body; to be released like one that was read. Rejects with RequestError:
+   * 400 if the decoder refuses it, 413 as soon as it is longer than the limit, 503; it then holds nothing.
+   */
+  unpack(body: Buffer, decoder: Transform, limitBytes: number): Promise<Buffer> {
+    return new Promise((resolve, reject) => {
+      // Comes before the end of the stream, which `read` takes for a client that has gone.
+      decoder.once('error', (error) => reject(badData(`the body cannot be decompressed: ${error.message}`)));
+      this.read(decoder, limitBytes).then(resolve, (error: unknown) => {
+        decoder.destroy();
+        reject(error);
+      });
+      decoder.end(body);
+    });
+  }
+
+  /** Counts further bytes that a request holds, until they are released. Throws RequestError (503) if they are too many. */
+  hold(bytes: Uint8Array): void {
+    if (this.#inFlightBytes + bytes.length > this.#inFlightLimitBytes) throw overloaded(this.#inFlightLimitBytes);
+    this.#inFlightBytes += bytes.length;
+  }
+
+  /** Gives back the bytes of a body, or of what is held. */
+  release(body: Uint8Array): void {
     this.#inFlightBytes -= body.length;
   }
 }

@@ -5,9 +5,11 @@ import type { ListenAddress } from '../config/settings.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { sendError } from './envelope.ts';
 import { answerTo, ClientGoneError } from './errors.ts';
+import { Intake } from './intake.ts';
 import { addLabelRoutes } from './labels.ts';
 import { Listener } from './listener.ts';
 import { notFoundText } from './not-found.ts';
+import { addOtlpRoutes } from './otlp.ts';
 import { addReadRoutes } from './read.ts';
 import { lingerBeforeClose } from './request-body.ts';
 import { Service, type ServiceOptions } from './service.ts';
@@ -106,8 +108,10 @@ function createApp(service: Service): FastifyInstance {
   });
   app.register(
     (scope, _options, done) => {
+      const intake = new Intake(service);
       addStatusRoutes(scope, service);
-      addWriteRoutes(scope, service);
+      addWriteRoutes(scope, service, intake);
+      addOtlpRoutes(scope, service, intake);
       addReadRoutes(scope, service);
       addLabelRoutes(scope, service);
       done();
