@@ -188,6 +188,21 @@ describe('OTLP metrics', () => {
   });
 });
 
+test('the largest request there may be has room when it is alone', async () => {
+  await using small = await serveDatabase({ settings: { memoryBudgetBytes: 64 * MIB } });
+  const model = request([gauge('good', '1')]);
+  // A description is a field that is not read, and noise does not compress.
+  const noise = Buffer.from(Uint8Array.from({ length: 23 * MIB }, () => Math.random() * 256)).toString('base64');
+  const padded = {
+    resourceMetrics: model.resourceMetrics.map(({ resource, scopeMetrics }) => ({ resource, noise, scopeMetrics })),
+  };
+  const body = gzipSync(JSON.stringify(padded), { level: 1 });
+  expect(body.length).toBeGreaterThan(20 * MIB);
+  const headers = { 'content-type': JSON_TYPE, 'content-encoding': 'gzip' };
+  const response = await fetch(small.url + PATH, { method: 'POST', headers, body });
+  expect([response.status, await response.text()]).toEqual([200, '{}']);
+});
+
 describe('a part of a request', () => {
   const delta = { dataPoints: [{ timeUnixNano: nano(nowMs), asInt: '1' }], aggregationTemporality: DELTA };
 
