@@ -86,7 +86,7 @@ class OtlpWrites {
     if (decoder !== undefined) {
       const packed = body;
       try {
-        body = await bodies.unpack(packed, decoder(), WRITE_BODY_LIMIT_BYTES);
+        body = await bodies.unpack(packed, decoder, WRITE_BODY_LIMIT_BYTES);
       } finally {
         bodies.release(packed);
       }
