@@ -10,9 +10,8 @@ import { isUtf8 } from 'node:buffer';
 import { StorageError } from '../../storage/index.ts';
 import { MAX_DEPTH } from './otlp-protobuf.ts';
 import { type Field, type Message, wireTypeOf } from './otlp-schema.ts';
+import { ProtobufWriter } from './protobuf-writer.ts';
 
-/** Lengths are written before what they measure is known, so they take four bytes, filled with zero bits. */
-const LENGTH_BYTES = 4;
 const NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
 const INTEGER = /^-?\d{1,20}$/;
 const BASE64 = /^[A-Za-z0-9+/_-]*={0,2}$/;
@@ -43,11 +42,11 @@ export function transcodeJson(json: Uint8Array, message: Message, limitBytes: nu
 class Transcoder {
   readonly #json: Uint8Array;
   #at = 0;
-  readonly #target: Target;
+  readonly #target: ProtobufWriter;
 
   constructor(json: Uint8Array, limitBytes: number) {
     this.#json = json;
-    this.#target = new Target(limitBytes);
+    this.#target = new ProtobufWriter(limitBytes);
   }
 
   transcode(message: Message): Uint8Array {
@@ -265,81 +264,4 @@ function isInRange(value: bigint, { kind }: Field): boolean {
   if (kind === 'fixed64') return BigInt.asUintN(64, value) === value;
   if (kind === 'uint32') return BigInt.asUintN(32, value) === value;
   return BigInt.asIntN(kind === 'enum' ? 32 : 64, value) === value;
-}
-
-/** The protobuf form as it grows, up to a limit. */
-class Target {
-  readonly #limitBytes: number;
-  #bytes: Uint8Array = new Uint8Array(4096);
-  #view: DataView = new DataView(this.#bytes.buffer);
-  #length = 0;
-
-  constructor(limitBytes: number) {
-    this.#limitBytes = limitBytes;
-  }
-
-  get bytes(): Uint8Array {
-    return this.#bytes.subarray(0, this.#length);
-  }
-
-  tag(number: number, wireType: number): void {
-    this.#byte((number << 3) | wireType); // Field numbers are below 16.
-  }
-
-  uvarint(value: bigint): void {
-    let rest = value;
-    for (; rest >= 0x80n; rest >>= 7n) this.#byte(Number(rest & 0x7fn) | 0x80);
-    this.#byte(Number(rest));
-  }
-
-  fixed64(value: bigint): void {
-    const at = this.#extend(8);
-    this.#view.setBigUint64(at, BigInt.asUintN(64, value), true);
-  }
-
-  double(value: number): void {
-    const at = this.#extend(8);
-    this.#view.setFloat64(at, value, true);
-  }
-
-  content(bytes: Uint8Array): void {
-    const start = this.begin();
-    const at = this.#extend(bytes.length);
-    this.#bytes.set(bytes, at);
-    this.end(start);
-  }
-
-  /** Leaves room for a length; to be given to `end` when all of what it measures is there. */
-  begin(): number {
-    return this.#extend(LENGTH_BYTES) + LENGTH_BYTES;
-  }
-
-  end(start: number): void {
-    const length = this.#length - start;
-    for (let i = 0; i < LENGTH_BYTES; i++) {
-      const isLast = i === LENGTH_BYTES - 1;
-      this.#bytes[start - LENGTH_BYTES + i] = ((length >>> (7 * i)) & 0x7f) | (isLast ? 0 : 0x80);
-    }
-  }
-
-  #byte(value: number): void {
-    const at = this.#extend(1); // Before the buffer is looked at: it may be another one then.
-    this.#bytes[at] = value;
-  }
-
-  #extend(count: number): number {
-    const at = this.#length;
-    const length = at + count;
-    if (length > this.#limitBytes) {
-      throw new StorageError('limit', `the request takes more than ${this.#limitBytes} bytes as protobuf`);
-    }
-    if (length > this.#bytes.length) {
-      const grown = new Uint8Array(Math.max(length, this.#bytes.length * 2));
-      grown.set(this.#bytes.subarray(0, at));
-      this.#bytes = grown;
-      this.#view = new DataView(grown.buffer);
-    }
-    this.#length = length;
-    return at;
-  }
 }

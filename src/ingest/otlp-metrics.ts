@@ -23,6 +23,7 @@ import {
 } from './otlp-points.ts';
 import { checkMessage, FieldCursor } from './otlp-protobuf.ts';
 import { type RefusalReason, Refusals } from './otlp-refusals.ts';
+import { IDENTIFYING, ResourceFacts } from './otlp-resource.ts';
 import { EXPORT_REQUEST } from './otlp-schema.ts';
 import { WriteRequestWriter } from './write-request.ts';
 
@@ -64,41 +65,7 @@ const TARGET_INFO_INTERVAL_MS = 150_000;
 /** 41 hours of them; after that only the last one. */
 const TARGET_INFO_MAX_STEPS = 1000;
 
-const SERVICE_NAME = 'service.name';
-const SERVICE_NAMESPACE = 'service.namespace';
-const SERVICE_INSTANCE = 'service.instance.id';
-const IDENTIFYING: ReadonlySet<string> = new Set([SERVICE_NAME, SERVICE_NAMESPACE, SERVICE_INSTANCE]);
 const RESERVED: ReadonlySet<string> = new Set(['__name__']);
-
-/** What the data points of a resource have in common. */
-class ResourceFacts {
-  readonly attributes: readonly Attribute[];
-  readonly job: string;
-  readonly instance: string;
-  earliestMs: number = Number.POSITIVE_INFINITY;
-  latestMs: number = Number.NEGATIVE_INFINITY;
-
-  constructor(attributes: readonly Attribute[]) {
-    const attribute = (wanted: string): string | undefined => attributes.find(({ key }) => key === wanted)?.value;
-    const namespace = attribute(SERVICE_NAMESPACE);
-    const name = attribute(SERVICE_NAME);
-    this.attributes = attributes;
-    this.job = name === undefined || namespace === undefined ? (name ?? '') : `${namespace}/${name}`;
-    this.instance = attribute(SERVICE_INSTANCE) ?? '';
-  }
-
-  /** Sets job and instance, over labels of these names from attributes. */
-  identify(labels: LabelMap): void {
-    if (this.job !== '') labels.set('job', this.job);
-    if (this.instance !== '') labels.set('instance', this.instance);
-  }
-
-  note(timeMs: number): void {
-    if (timeMs === 0) return;
-    this.earliestMs = Math.min(this.earliestMs, timeMs);
-    this.latestMs = Math.max(this.latestMs, timeMs);
-  }
-}
 
 /** What is said of a metric before its data points. */
 interface MetricHead {

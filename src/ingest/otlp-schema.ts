@@ -41,6 +41,9 @@ export interface Message {
 /** Of protobuf's wire format. */
 export const WireType = { VARINT: 0, FIXED64: 1, BYTES: 2, FIXED32: 5 } as const;
 
+/** Tags are then one byte, and a set of fields is the bits of a number. */
+const MAX_FIELD_NUMBER = 15;
+
 const SCALARS: ReadonlySet<string> = new Set<FieldKind>([
   'bool',
   'bytes',
@@ -85,8 +88,8 @@ function fieldOf(definition: protobuf.Field): Field {
   const { id, name, repeated, partOf, resolvedType } = definition;
   const isMessage = resolvedType instanceof protobuf.Type;
   const isEnum = resolvedType instanceof protobuf.Enum;
-  if (!isMessage && !isEnum && !SCALARS.has(definition.type))
-    throw new Error(`${name}: ${definition.type} is not known`);
+  const isKnown = isMessage || isEnum || SCALARS.has(definition.type);
+  if (!isKnown || id > MAX_FIELD_NUMBER) throw new Error(`${name} = ${id}: ${definition.type} is not provided for`);
   let exclusive = isMessage && !repeated ? 1 << id : 0;
   for (const member of partOf?.fieldsArray ?? []) exclusive |= 1 << member.id;
   return {
