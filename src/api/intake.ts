@@ -35,13 +35,18 @@ export class Intake {
   }
 
   /**
-   * Stores a WriteRequest of remote write 1.0 in a snappy block. Resolves when its samples are on disk; rejects with
+   * Stores a WriteRequest of remote write 1.0. Resolves when its samples are on disk; rejects with
    * StorageError, or RequestError (503) while there is no database.
    */
-  async write(request: FastifyRequest, tenant: string, body: Uint8Array): Promise<WriteOutcome> {
+  async write(
+    request: FastifyRequest,
+    tenant: string,
+    body: Uint8Array,
+    compression: 'snappy' | 'none',
+  ): Promise<WriteOutcome> {
     const { database, clock } = this.#service;
     const readAtMs = clock.monotonicMs();
-    const outcome = await database.write(tenant, body);
+    const outcome = await database.write(tenant, body, compression);
     if (outcome.rejected < outcome.received) this.#tenants.add(tenant);
     this.#metrics.count(this.countedName(tenant), outcome);
     if (this.#isFirst && outcome.received > 0)

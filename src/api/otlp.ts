@@ -112,7 +112,7 @@ class OtlpWrites {
     for (const { body, dataPoints } of translation.batches()) {
       bodies.hold(body);
       try {
-        const outcome = await this.#intake.write(request, tenant, body);
+        const outcome = await this.#intake.write(request, tenant, body, 'none');
         if (outcome.rejected === 0) continue;
         // Of a point with several samples the engine refuses nearly always all or none; it counts samples.
         rejected.dataPoints += Math.min(outcome.rejected, dataPoints);

@@ -51,7 +51,7 @@ async function respond(
   const body = await bodies.read(request.raw, WRITE_BODY_LIMIT_BYTES);
   try {
     checkBody(body, 'WriteRequest');
-    const outcome = await intake.write(request, tenant, body);
+    const outcome = await intake.write(request, tenant, body, 'snappy');
     if (outcome.rejected > 0) throw new RequestError(400, outcome.message);
   } finally {
     bodies.release(body);

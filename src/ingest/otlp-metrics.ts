@@ -29,7 +29,7 @@ import { WriteRequestWriter } from './write-request.ts';
 
 /** A part of a request. */
 export interface WriteBatch {
-  /** A WriteRequest of remote write 1.0 in a snappy block. */
+  /** A WriteRequest of remote write 1.0, not compressed; a view that is valid until the next batch is asked for. */
   readonly body: Uint8Array;
   /** How many data points became it. */
   readonly dataPoints: number;

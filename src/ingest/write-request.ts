@@ -1,20 +1,16 @@
 /**
- * Writes a WriteRequest of remote write 1.0 by hand, as one snappy block: values go in as the two halves of their bits, so
- * that a staleness marker stays one, and the block is one literal, since it only goes to the kernel of this process.
+ * Writes a WriteRequest of remote write 1.0 by hand: values go in as the two halves of their bits, so that a staleness
+ * marker stays one. It is not compressed, since it only goes to the kernel of this process.
  *
- *   block = length uvarint | tag FC | length − 1 u32 LE | WriteRequest
  *   WriteRequest = (0A length TimeSeries)*        TimeSeries = (0A length Label)* (12 length Sample)*
  *   Label = 0A length name | 12 length value      Sample = 09 value f64 LE | 10 timestamp uvarint
  *
- * Source: prometheus prompb/types.proto; snappy format_description.txt, 2.1.
+ * Source: prometheus prompb/types.proto.
  */
 import { ByteWriter } from '../../storage/index.ts';
 
 /** Names and values one after the other, sorted by name. */
 export type SortedLabels = readonly string[];
-
-const LITERAL_OF_U32 = 0xfc;
-const HEADER_MAX_BYTES: number = 5 + 1 + 4; // length, tag, length − 1
 
 export class WriteRequestWriter {
   readonly #series = new ByteWriter(4096);
@@ -22,7 +18,7 @@ export class WriteRequestWriter {
   readonly #body = new ByteWriter(64 * 1024);
   #seriesCount = 0;
 
-  /** Bytes before compression. */
+  /** Bytes of the series so far. */
   get length(): number {
     return this.#body.length;
   }
@@ -69,19 +65,11 @@ export class WriteRequestWriter {
     this.#seriesCount++;
   }
 
-  /** The block with all series so far, a copy; the next one begins empty. */
+  /** The request with all series so far; a view that is valid until the next `endSeries`. The next request begins empty. */
   take(): Uint8Array {
-    const header = new ByteWriter(HEADER_MAX_BYTES);
-    header.uvarint(this.#body.length);
-    if (this.#body.length > 0) {
-      header.u8(LITERAL_OF_U32);
-      header.u32le(this.#body.length - 1);
-    }
-    const block = new Uint8Array(header.length + this.#body.length);
-    block.set(header.bytes);
-    block.set(this.#body.bytes, header.length);
+    const body = this.#body.bytes;
     this.#body.reset();
     this.#seriesCount = 0;
-    return block;
+    return body;
   }
 }

@@ -3,7 +3,6 @@
  * protobuf form is made by protobufjs from definitions that share nothing with the server's.
  */
 import protobuf from 'protobufjs';
-import { uncompressSync } from 'snappy';
 import { transcodeJson } from '../../src/ingest/otlp-json.ts';
 import { MetricsTranslation } from '../../src/ingest/otlp-metrics.ts';
 import { EXPORT_REQUEST } from '../../src/ingest/otlp-schema.ts';
@@ -176,7 +175,7 @@ export function translate(bytes: Uint8Array): Translated {
   let batches = 0;
   for (const { body } of translation.batches()) {
     batches++;
-    const series = readWriteRequest(uncompressSync(Buffer.from(body)) as Buffer);
+    const series = readWriteRequest(body);
     if (series === undefined) throw new Error('the body of a batch is damaged');
     for (const { labels, samples: rows } of series) {
       const text = seriesText(labels.map(([name, value]) => [String(Buffer.from(name)), String(Buffer.from(value))]));
