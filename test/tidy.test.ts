@@ -36,6 +36,7 @@ const RANKS: Readonly<Record<string, number>> = {
   'src/telemetry': 10,
   'src/tenants': 11,
   'src/config': 12,
+  'src/ingest': 12,
   'src/read': 12,
   'src/web': 13,
   'src/api': 14,

@@ -3,6 +3,7 @@
 /** The paths that people are pointed at. */
 const PUBLIC_PATHS = [
   '/api/v1/write',
+  '/api/v1/otlp/v1/metrics',
   '/api/v1/read',
   '/api/v1/labels',
   '/api/v1/label/<name>/values',
@@ -27,7 +28,10 @@ const HABITS: readonly (readonly [ending: RegExp, path: (typeof PUBLIC_PATHS)[nu
 ];
 
 const PROMQL = /\/api\/v1\/(query|query_range|query_exemplars|format_query|parse_query|metadata|rules|alerts)\/?$/;
-const OTLP = /\/otlp(\/|$)/;
+const OTLP = /\/(otlp|opentelemetry)(\/|$)|\/v1\/metrics\/?$/;
+/** The other signals of OTLP. */
+const NO_METRICS = /\/v1(development)?\/(traces|logs|profiles)\/?$/;
+const OTLP_PATH = '/api/v1/otlp/v1/metrics';
 const SHOWN_CHARACTERS = 100;
 
 /**
@@ -39,9 +43,10 @@ export function notFoundText(path: string, routePrefix: string): string {
   if (PROMQL.test(path)) {
     return `404 page not found: ${shown} is not served yet; a Prometheus with remote_read at ${routePrefix}/api/v1/read can query`;
   }
-  if (OTLP.test(path))
-    return `404 page not found: ${shown} is not served yet; remote write goes to ${routePrefix}/api/v1/write`;
-  const nearest = nearestPath(path);
+  if (NO_METRICS.test(path)) {
+    return `404 page not found: ${shown} is not served: of OTLP only metrics are, at ${routePrefix}${OTLP_PATH}`;
+  }
+  const nearest = OTLP.test(path) ? OTLP_PATH : nearestPath(path);
   if (nearest !== undefined) return `404 page not found: ${shown}; did you mean ${routePrefix}${nearest}?`;
   const known = PUBLIC_PATHS.map((known) => routePrefix + known).join(', ');
   return `404 page not found: ${shown}; there are ${known}`;

@@ -1,14 +1,16 @@
 /** Request bodies as one buffer each, bounded one by one and all together. */
-import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
+import type { Readable, Transform } from 'node:stream';
 import type { Clock } from '../../storage/index.ts';
-import { ClientGoneError, RequestError } from './errors.ts';
+import { badData, ClientGoneError, RequestError } from './errors.ts';
 
 /** The largest body of a write, compressed; the engine has the same limit for what it unpacks to. */
 export const WRITE_BODY_LIMIT_BYTES: number = 32 * 1024 * 1024;
 /** Forms and remote-read queries: matchers and times, no samples. */
 export const QUERY_BODY_LIMIT_BYTES: number = 1024 * 1024;
 
+/** Bodies that are unpacked at the same time; others wait packed, when they are small. */
+const MAX_UNPACKING = 2;
 /** How long a client that was refused may go on sending before its connection is cut. */
 const LINGER_MS = 1000;
 const OVERLOAD_RETRY_AFTER_S = 1;
@@ -16,7 +18,9 @@ const OVERLOAD_RETRY_AFTER_S = 1;
 /** Reads bodies and counts the bytes of all that are being read or worked on. */
 export class RequestBodies {
   readonly #inFlightLimitBytes: number;
+  readonly #waitingToUnpack: (() => void)[] = [];
   #inFlightBytes = 0;
+  #unpacking = 0;
 
   /** Beyond `inFlightLimitBytes` further bodies are refused with 503; those already taken in are not affected. */
   constructor(inFlightLimitBytes: number) {
@@ -40,7 +44,7 @@ export class RequestBodies {
    * The whole body. Call `release` with it when the request is done with. Rejects with RequestError (413, 503) or
    * ClientGoneError, and then holds nothing.
    */
-  read(request: IncomingMessage, limitBytes: number): Promise<Buffer> {
+  read(request: Readable, limitBytes: number): Promise<Buffer> {
     return new Promise((resolve, reject) => {
       const chunks: Buffer[] = [];
       let length = 0;
@@ -73,8 +77,43 @@ export class RequestBodies {
     });
   }
 
-  /** Gives back the bytes of a body that `read` returned. */
-  release(body: Buffer): void {
+  /**
+   * What a decoder (of `node:zlib`) makes of a body; to be released like one that was read. Waits for its turn, since a
+   * body of some kilobytes may become one of the limit. Rejects with RequestError:
+   * 400 if the decoder refuses it, 413 as soon as it is longer than the limit, 503; it then holds nothing.
+   */
+  async unpack(body: Buffer, decoder: () => Transform, limitBytes: number): Promise<Buffer> {
+    if (this.#unpacking < MAX_UNPACKING) this.#unpacking++;
+    else await new Promise<void>((resolve) => this.#waitingToUnpack.push(resolve));
+    try {
+      return await this.#decode(body, decoder(), limitBytes);
+    } finally {
+      const next = this.#waitingToUnpack.shift();
+      if (next === undefined) this.#unpacking--;
+      else next();
+    }
+  }
+
+  #decode(body: Buffer, decoder: Transform, limitBytes: number): Promise<Buffer> {
+    return new Promise((resolve, reject) => {
+      // Comes before the end of the stream, which `read` takes for a client that has gone.
+      decoder.once('error', (error) => reject(badData(`the body cannot be decompressed: ${error.message}`)));
+      this.read(decoder, limitBytes).then(resolve, (error: unknown) => {
+        decoder.destroy();
+        reject(error);
+      });
+      decoder.end(body);
+    });
+  }
+
+  /** Counts further bytes that a request holds, until they are released. Throws RequestError (503) if they are too many. */
+  hold(bytes: Uint8Array): void {
+    if (this.#inFlightBytes + bytes.length > this.#inFlightLimitBytes) throw overloaded(this.#inFlightLimitBytes);
+    this.#inFlightBytes += bytes.length;
+  }
+
+  /** Gives back the bytes of a body, or of what is held. */
+  release(body: Uint8Array): void {
     this.#inFlightBytes -= body.length;
   }
 }

@@ -1,13 +1,14 @@
 /** How a route is added: its paths, its methods, and 405 for every other method. */
 import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods } from 'fastify';
+import type { ErrorForm } from './envelope.ts';
 import { RequestError } from './errors.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
     /** The route's name in metrics. */
     routeName?: string;
-    /** How its errors are written: plain text, or Prometheus' JSON envelope. */
-    errorsAs?: 'text' | 'json';
+    /** How its errors are written. */
+    errorsAs?: ErrorForm;
   }
 }
 
@@ -19,7 +20,7 @@ export interface Route {
   readonly methods: readonly Method[];
   /** In find-my-way's notation; a slash at the end makes no difference. */
   readonly paths: readonly string[];
-  readonly errorsAs: 'text' | 'json';
+  readonly errorsAs: ErrorForm;
   /** Looks at the request's headers before its body is read; throws to refuse it. */
   readonly admit?: (request: FastifyRequest) => void;
   /** Answers by `reply.send`, or by returning what is to be sent; throws for anything else. */

@@ -12,8 +12,14 @@ const MESSAGE_CHARACTERS = 1000;
 /** The time over which a rate forgets. */
 const RATE_MS = 60_000;
 
-/** How the samples came: there is one way yet. */
-const PROTOCOL = 'remote-write-1.0';
+/** How the samples came. */
+export type Protocol = 'remote-write-1.0' | 'otlp';
+
+/** What a sender is told by besides its address and user agent. */
+export interface SenderFacts {
+  readonly tenant: string;
+  readonly protocol: Protocol;
+}
 
 /** A row as the API shows it. Times are RFC 3339, counts are samples unless their name says otherwise. */
 export interface SenderReport {
@@ -38,11 +44,9 @@ export interface SenderReport {
   readonly lastRejectionTime?: string;
 }
 
-interface Identity {
+interface Identity extends SenderFacts {
   readonly address: string;
   readonly userAgent: string;
-  readonly protocol: string;
-  readonly tenant: string;
 }
 
 /** The row of one sender. Its calls are on the way of every write, and only count. */
@@ -136,8 +140,7 @@ function decay(elapsedMs: number): number {
 }
 
 /** What a connection said last; the next request nearly always says the same, and then no key has to be made. */
-interface Seen {
-  readonly tenant: string;
+interface Seen extends SenderFacts {
   readonly userAgent: string;
   readonly key: string;
 }
@@ -152,11 +155,11 @@ export class Senders {
   }
 
   /** The row of the sender of a request, which now is the last to make room for others. */
-  of({ socket, headers }: IncomingMessage, tenant: string): Sender {
+  of({ socket, headers }: IncomingMessage, { tenant, protocol }: SenderFacts): Sender {
     const userAgent = headers['user-agent'] ?? '';
     let seen = this.#seenOn.get(socket);
-    if (seen === undefined || seen.tenant !== tenant || seen.userAgent !== userAgent) {
-      seen = { tenant, userAgent, key: JSON.stringify([socket.remoteAddress, userAgent, tenant]) };
+    if (seen?.tenant !== tenant || seen.userAgent !== userAgent || seen.protocol !== protocol) {
+      seen = { tenant, protocol, userAgent, key: JSON.stringify([socket.remoteAddress, userAgent, tenant, protocol]) };
       this.#seenOn.set(socket, seen);
     }
     return this.#rows.get(seen.key) ?? this.#add(seen, socket.remoteAddress ?? '');
@@ -168,8 +171,8 @@ export class Senders {
     return [...this.#rows.values()].map((sender) => sender.report());
   }
 
-  #add({ tenant, userAgent, key }: Seen, address: string): Sender {
-    const identity = { address, userAgent: userAgent.slice(0, SHOWN_CHARACTERS), protocol: PROTOCOL, tenant };
+  #add({ tenant, protocol, userAgent, key }: Seen, address: string): Sender {
+    const identity = { address, userAgent: userAgent.slice(0, SHOWN_CHARACTERS), protocol, tenant };
     const sender = new Sender(identity, this.#clock);
     this.#rows.set(key, sender);
     return sender;

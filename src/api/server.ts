@@ -10,9 +10,11 @@ import { PasswordChecker } from '../web/password-checker.ts';
 import type { LoadedWebConfig, WebConfigFile } from '../web/web-config-file.ts';
 import { sendError } from './envelope.ts';
 import { answerTo, ClientGoneError } from './errors.ts';
+import { Intake } from './intake.ts';
 import { addLabelRoutes } from './labels.ts';
 import { Listener } from './listener.ts';
 import { notFoundText } from './not-found.ts';
+import { addOtlpRoutes } from './otlp.ts';
 import { addReadRoutes } from './read.ts';
 import { lingerBeforeClose } from './request-body.ts';
 import { Service, type ServiceOptions } from './service.ts';
@@ -152,8 +154,10 @@ function createApp(service: Service): FastifyInstance {
   });
   app.register(
     (scope, _options, done) => {
+      const intake = new Intake(service);
       addStatusRoutes(scope, service);
-      addWriteRoutes(scope, service);
+      addWriteRoutes(scope, service, intake);
+      addOtlpRoutes(scope, service, intake);
       addReadRoutes(scope, service);
       addLabelRoutes(scope, service);
       done();

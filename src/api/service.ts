@@ -49,7 +49,8 @@ type State =
   | { readonly kind: 'failed'; readonly message: string }
   | { readonly kind: 'stopping' };
 
-const IN_FLIGHT_MAX_BYTES: number = 64 * 1024 * 1024;
+/** The largest body and what it is unpacked to: a request that is alone is never refused for the room it takes. */
+const IN_FLIGHT_LIMIT_BYTES: number = 2 * WRITE_BODY_LIMIT_BYTES;
 const NOT_READY_RETRY_AFTER_S = 2;
 
 export class Service {
@@ -77,7 +78,7 @@ export class Service {
     this.senders = new Senders(options.clock);
     this.#replayProgress = options.replayProgress ?? (() => undefined);
     this.httpMetrics = new HttpMetrics(options.metrics);
-    this.bodies = new RequestBodies(inFlightLimitBytes(options.settings.memoryBudgetBytes));
+    this.bodies = new RequestBodies(IN_FLIGHT_LIMIT_BYTES);
     void options.database.then(
       (database) => {
         if (this.#state.kind !== 'starting') return;
@@ -136,9 +137,4 @@ function replayText(progress: ReplayProgress | undefined): string {
   const { replayedBytes, totalBytes } = progress;
   const percent = totalBytes === 0 ? 100 : Math.floor((replayedBytes / totalBytes) * 100);
   return `replaying the WAL: ${percent} % (${replayedBytes} of ${totalBytes} bytes)`;
-}
-
-/** A quarter of the head's budget, but one whole body must fit. */
-function inFlightLimitBytes(memoryBudgetBytes: number): number {
-  return Math.min(Math.max(Math.floor(memoryBudgetBytes / 4), WRITE_BODY_LIMIT_BYTES), IN_FLIGHT_MAX_BYTES);
 }

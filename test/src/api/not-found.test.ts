@@ -15,6 +15,10 @@ const rows: [path: string, nearest: string][] = [
   ['/insert/0/', '/api/v1/write'],
   ['//api/v1/write', '/api/v1/write'],
   ['/api/v1/write/write', '/api/v1/write'],
+  ['/otlp', '/api/v1/otlp/v1/metrics'],
+  ['/v1/metrics', '/api/v1/otlp/v1/metrics'],
+  ['/api/v1/otlp/metrics', '/api/v1/otlp/v1/metrics'],
+  ['/opentelemetry/api/v1/push', '/api/v1/otlp/v1/metrics'],
   ['/read', '/api/v1/read'],
   ['/api/v1/remote_read', '/api/v1/read'],
   ['/select/0/', '/api/v1/read'],
@@ -48,11 +52,14 @@ test.each(['/api/v1/query', '/api/v1/query_range', '/prometheus/api/v1/rules'])(
   },
 );
 
-test('OTLP is said to be not there yet', () => {
-  expect(notFoundText('/api/v1/otlp/v1/metrics', '')).toMatch(
-    /is not served yet; remote write goes to \/api\/v1\/write$/,
-  );
-});
+test.each(['/v1/traces', '/otlp/v1/logs', '/api/v1/otlp/v1development/profiles'])(
+  '%s is said not to be metrics',
+  (path) => {
+    expect(notFoundText(path, '/p')).toMatch(
+      /is not served: of OTLP only metrics are, at \/p\/api\/v1\/otlp\/v1\/metrics$/,
+    );
+  },
+);
 
 test('a path is shown escaped and cut, whatever it is', () => {
   expect(notFoundText('/<script>\n', '')).toContain('"/<script>\\n"');

@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
+import { createGunzip, gzipSync } from 'node:zlib';
 import { afterEach, expect, test } from 'vitest';
 import { ClientGoneError, RequestError } from '../../../src/api/errors.ts';
 import { lingerBeforeClose, RequestBodies } from '../../../src/api/request-body.ts';
@@ -99,6 +100,60 @@ test('a client that leaves within its body leaves nothing behind', async () => {
   await until('the first half', () => bodies.inFlightBytes === 3);
   socket.destroy();
   await expect(read[0]).rejects.toBeInstanceOf(ClientGoneError);
+  expect(bodies.inFlightBytes).toBe(0);
+});
+
+test('a body is unpacked within its limit, and what it becomes is in flight', async () => {
+  const bodies = new RequestBodies(1000);
+  const unpacked = await bodies.unpack(gzipSync('x'.repeat(100)), createGunzip, 100);
+  expect([unpacked.toString(), bodies.inFlightBytes]).toEqual(['x'.repeat(100), 100]);
+  bodies.release(unpacked);
+  await expect(bodies.unpack(gzipSync('x'.repeat(101)), createGunzip, 100)).rejects.toMatchObject({ status: 413 });
+  await expect(bodies.unpack(gzipSync('x'.repeat(1001)), createGunzip, 2000)).rejects.toMatchObject({ status: 503 });
+  await expect(bodies.unpack(Buffer.from('x'), createGunzip, 100)).rejects.toMatchObject({
+    status: 400,
+    message: 'the body cannot be decompressed: unexpected end of file',
+  });
+  expect(bodies.inFlightBytes).toBe(0);
+});
+
+test('a small body that becomes a large one is stopped at the limit, not at its end', async () => {
+  const bodies = new RequestBodies(64 * 1024 * 1024);
+  const bomb = gzipSync(Buffer.alloc(64 * 1024 * 1024));
+  const decoder = createGunzip();
+  let decoded = 0;
+  decoder.on('data', (chunk: Buffer) => {
+    decoded += chunk.length;
+  });
+  await expect(bodies.unpack(bomb, () => decoder, 100_000)).rejects.toMatchObject({ status: 413 });
+  expect(decoded).toBeLessThan(1024 * 1024);
+  expect(bodies.inFlightBytes).toBe(0);
+});
+
+test('few bodies are unpacked at the same time, and one that fails makes room like any other', async () => {
+  const bodies = new RequestBodies(1000);
+  let [running, most] = [0, 0];
+  const counted = () => {
+    const decoder = createGunzip();
+    most = Math.max(most, ++running);
+    for (const event of ['end', 'error']) decoder.once(event, () => running--);
+    return decoder;
+  };
+  const packed = Array.from({ length: 20 }, (_, i) => (i % 3 === 0 ? Buffer.from('no gzip') : gzipSync(String(i))));
+  const unpacked = await Promise.allSettled(packed.map((body) => bodies.unpack(body, counted, 100)));
+  expect(unpacked.map((result) => (result.status === 'fulfilled' ? result.value.toString() : 'no'))).toEqual(
+    packed.map((_, i) => (i % 3 === 0 ? 'no' : String(i))),
+  );
+  expect([running, most]).toEqual([0, 2]);
+});
+
+test('bytes are held beside bodies, and no more than there is room for', () => {
+  const bodies = new RequestBodies(10);
+  const seven = new Uint8Array(7);
+  bodies.hold(seven);
+  expect(() => bodies.hold(new Uint8Array(4))).toThrow(/too many request bytes in flight \(limit 10\)/);
+  expect(bodies.inFlightBytes).toBe(7);
+  bodies.release(seven);
   expect(bodies.inFlightBytes).toBe(0);
 });
 

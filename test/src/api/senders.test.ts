@@ -1,10 +1,12 @@
 import type { IncomingMessage } from 'node:http';
 import { expect, test } from 'vitest';
-import { type SenderReport, Senders } from '../../../src/api/senders.ts';
+import { type SenderFacts, type SenderReport, Senders } from '../../../src/api/senders.ts';
 import { writeRequest } from '../../support/remote-write.ts';
 import { serve, serveDatabase, write } from './serve.ts';
 
 const UP = [['__name__', 'up']] as const;
+const T: SenderFacts = { tenant: 't', protocol: 'remote-write-1.0' };
+const U: SenderFacts = { tenant: 'u', protocol: 'remote-write-1.0' };
 
 async function reports(url: string): Promise<SenderReport[]> {
   const response = await fetch(`${url}/api/v1/status/senders`);
@@ -88,10 +90,10 @@ test('the rate is right for a young sender and an old one, and fades when it fal
   const send = (seconds: number): void => {
     for (let i = 0; i < seconds; i++) {
       nowMs += 1000;
-      senders.of(requestOf('a'), 't').count(OUTCOME);
+      senders.of(requestOf('a'), T).count(OUTCOME);
     }
   };
-  senders.of(requestOf('a'), 't').count({ ...OUTCOME, received: 0, stored: 0 });
+  senders.of(requestOf('a'), T).count({ ...OUTCOME, received: 0, stored: 0 });
   send(5);
   expect(rate()).toBeGreaterThan(480);
   expect(rate()).toBeLessThan(520);
@@ -108,8 +110,8 @@ test('a thousand rows are kept, and those who wrote last stay', () => {
   let nowMs = 0;
   const senders = new Senders({ nowMs: () => nowMs++ });
   for (let i = 0; i < 3000; i++) {
-    senders.of(requestOf(`sender ${i}`), 't').count(OUTCOME);
-    senders.of(requestOf('steady'), 't').count(OUTCOME);
+    senders.of(requestOf(`sender ${i}`), T).count(OUTCOME);
+    senders.of(requestOf('steady'), T).count(OUTCOME);
   }
   const rows = senders.report();
   expect(rows.length).toBe(1000);
@@ -120,18 +122,18 @@ test('a thousand rows are kept, and those who wrote last stay', () => {
 test('a connection that another sender uses next counts for that one, and a row that made room is made again', () => {
   const senders = new Senders({ nowMs: () => 0 });
   const socket = { remoteAddress: '10.0.0.2' };
-  senders.of(requestOf('a', socket), 't').count(OUTCOME);
-  senders.of(requestOf('b', socket), 't').count(OUTCOME);
-  senders.of(requestOf('b', socket), 'u').count(OUTCOME);
+  senders.of(requestOf('a', socket), T).count(OUTCOME);
+  senders.of(requestOf('b', socket), T).count(OUTCOME);
+  senders.of(requestOf('b', socket), U).count(OUTCOME);
   expect(senders.report().map(({ userAgent, tenant }) => `${userAgent} ${tenant}`)).toEqual(['b u', 'b t', 'a t']);
-  for (let i = 0; i < 1000; i++) senders.of(requestOf(`sender ${i}`), 't');
-  senders.of(requestOf('b', socket), 'u').count(OUTCOME);
+  for (let i = 0; i < 1000; i++) senders.of(requestOf(`sender ${i}`), T);
+  senders.of(requestOf('b', socket), U).count(OUTCOME);
   expect(senders.report()[0]).toMatchObject({ address: '10.0.0.2', userAgent: 'b', tenant: 'u', requests: 1 });
 });
 
 test('what a sender says of itself is cut', () => {
   const senders = new Senders({ nowMs: () => 0 });
-  const sender = senders.of(requestOf('x'.repeat(10_000)), 't');
+  const sender = senders.of(requestOf('x'.repeat(10_000)), T);
   sender.countFailed(new Error('y'.repeat(10_000)));
   const [row] = senders.report();
   expect(row?.userAgent.length).toBe(200);

@@ -1,0 +1,93 @@
+/** What every way of writing has in common: whose samples they are, that they and their sender are counted, who wrote first. */
+import type { FastifyRequest } from 'fastify';
+import type { WriteOutcome } from '../../storage/index.ts';
+import { tenantOf } from '../tenants/tenant-id.ts';
+import { TenantLimit } from '../tenants/tenant-limit.ts';
+import { RequestError } from './errors.ts';
+import { accountOf } from './routes.ts';
+import type { Protocol, SenderFacts } from './senders.ts';
+import type { Service } from './service.ts';
+import { WriteMetrics } from './write-metrics.ts';
+
+const MAX_TENANTS = 10_000;
+const TENANTS_RETRY_AFTER_S = 60;
+
+export class Intake {
+  readonly #service: Service;
+  readonly #metrics: WriteMetrics;
+  readonly #tenants = new TenantLimit(MAX_TENANTS);
+  #isFirst = true;
+
+  constructor(service: Service) {
+    this.#service = service;
+    this.#metrics = new WriteMetrics(service.metrics);
+  }
+
+  /** Throws TenantError, or a RequestError (429) if there are too many tenants for a further one. */
+  tenantOf(request: FastifyRequest): string {
+    const tenant = this.#namedTenant(request);
+    if (!this.#tenants.admits(tenant)) throw tooManyTenants();
+    return tenant;
+  }
+
+  #namedTenant(request: FastifyRequest): string {
+    return tenantOf({ headers: request.raw.headers, account: accountOf(request) }, this.#service.settings);
+  }
+
+  /** Looks at a request; what that throws is thrown on, and stands in the row of the request's sender. */
+  check<T>(request: FastifyRequest, protocol: Protocol, look: () => T): T {
+    try {
+      return look();
+    } catch (error) {
+      this.#service.senders.of(request.raw, { tenant: this.#namedTenant(request), protocol }).countFailed(error);
+      throw error;
+    }
+  }
+
+  /** The name under which a tenant is counted: '' for one that has stored nothing yet, which may not make metrics by its name. */
+  countedName(tenant: string): string {
+    return this.#tenants.has(tenant) ? tenant : '';
+  }
+
+  /**
+   * Stores a WriteRequest of remote write 1.0. Resolves when its samples are on disk; rejects with
+   * StorageError, or RequestError (503) while there is no database.
+   */
+  async write(
+    request: FastifyRequest,
+    from: SenderFacts,
+    body: Uint8Array,
+    compression: 'snappy' | 'none',
+  ): Promise<WriteOutcome> {
+    const { database, clock, senders } = this.#service;
+    const { tenant } = from;
+    const sender = senders.of(request.raw, from);
+    const readAtMs = clock.monotonicMs();
+    const outcome = await database.write(tenant, body, compression).catch((error: unknown) => {
+      sender.countFailed(error);
+      throw error;
+    });
+    sender.count(outcome);
+    if (outcome.rejected < outcome.received) this.#tenants.add(tenant);
+    this.#metrics.count(this.countedName(tenant), outcome);
+    if (this.#isFirst && outcome.received > 0)
+      this.#reportFirst(request, tenant, outcome, clock.monotonicMs() - readAtMs);
+    return outcome;
+  }
+
+  #reportFirst(request: FastifyRequest, tenant: string, outcome: WriteOutcome, durableAfterMs: number): void {
+    this.#isFirst = false;
+    this.#service.onFirstWrite({
+      remoteAddress: request.raw.socket.remoteAddress ?? '',
+      userAgent: request.raw.headers['user-agent'] ?? '',
+      tenant,
+      outcome,
+      durableAfterMs,
+    });
+  }
+}
+
+function tooManyTenants(): RequestError {
+  const message = `too many tenants (limit ${MAX_TENANTS}); those that have written since the start are still accepted`;
+  return new RequestError(429, message, { retryAfterS: TENANTS_RETRY_AFTER_S });
+}

@@ -1,0 +1,46 @@
+/** What the headers of an OTLP request must say. Source: opentelemetry-proto docs/specification.md, OTLP/HTTP. */
+import type { Transform } from 'node:stream';
+import { constants, createGunzip, createZstdDecompress } from 'node:zlib';
+import type { OtlpFormat } from '../ingest/otlp-answer.ts';
+import { RequestError } from './errors.ts';
+
+export const MEDIA_TYPES: Readonly<Record<OtlpFormat, string>> = {
+  protobuf: 'application/x-protobuf',
+  json: 'application/json',
+};
+
+const SHOWN_CHARACTERS = 80;
+const CHUNK_BYTES: number = 64 * 1024;
+/** A zstd frame asks for the memory it wants; this is as much as a body may become. */
+const WINDOW_LOG_MAX = 25;
+
+/** The form that a Content-Type announces, whatever its parameters; undefined for any other. */
+export function otlpFormat(contentType: string | undefined): OtlpFormat | undefined {
+  const mediaType = contentType?.split(';', 1)[0]?.trim().toLowerCase();
+  if (mediaType === MEDIA_TYPES.protobuf) return 'protobuf';
+  return mediaType === MEDIA_TYPES.json ? 'json' : undefined;
+}
+
+/** Like `otlpFormat`. Throws a RequestError (415) that names what is accepted. */
+export function requireOtlpFormat(contentType: string | undefined): OtlpFormat {
+  const format = otlpFormat(contentType);
+  if (format !== undefined) return format;
+  const sent = contentType === undefined ? 'a request without Content-Type' : `Content-Type ${quoted(contentType)}`;
+  throw new RequestError(415, `${sent} is not accepted: send ${MEDIA_TYPES.protobuf} or ${MEDIA_TYPES.json}`);
+}
+
+/** How a body is unpacked; undefined if it is not packed. Throws a RequestError (415) for an encoding that is not accepted. */
+export function decoderOf(contentEncoding: string | undefined): (() => Transform) | undefined {
+  const encoding = contentEncoding?.trim().toLowerCase() ?? '';
+  if (encoding === '' || encoding === 'identity' || encoding === 'none') return undefined;
+  if (encoding === 'gzip') return () => createGunzip({ chunkSize: CHUNK_BYTES });
+  if (encoding === 'zstd') {
+    const params = { [constants.ZSTD_d_windowLogMax]: WINDOW_LOG_MAX };
+    return () => createZstdDecompress({ chunkSize: CHUNK_BYTES, params });
+  }
+  throw new RequestError(415, `Content-Encoding ${quoted(encoding)} is not accepted: send gzip, zstd or none`);
+}
+
+function quoted(text: string): string {
+  return JSON.stringify(text.length > SHOWN_CHARACTERS ? `${text.slice(0, SHOWN_CHARACTERS)}…` : text);
+}
