@@ -1,8 +1,9 @@
 /** What the headers of an OTLP request must say. Source: opentelemetry-proto docs/specification.md, OTLP/HTTP. */
 import type { Transform } from 'node:stream';
-import { constants, createGunzip, createZstdDecompress } from 'node:zlib';
+import { createGunzip } from 'node:zlib';
 import type { OtlpFormat } from '../ingest/otlp-answer.ts';
 import { RequestError } from './errors.ts';
+import { DECODER_CHUNK_BYTES, zstdDecoder } from './request-body.ts';
 
 export const MEDIA_TYPES: Readonly<Record<OtlpFormat, string>> = {
   protobuf: 'application/x-protobuf',
@@ -10,9 +11,6 @@ export const MEDIA_TYPES: Readonly<Record<OtlpFormat, string>> = {
 };
 
 const SHOWN_CHARACTERS = 80;
-const CHUNK_BYTES: number = 64 * 1024;
-/** A zstd frame asks for the memory it wants; this is as much as a body may become. */
-const WINDOW_LOG_MAX = 25;
 
 /** The form that a Content-Type announces, whatever its parameters; undefined for any other. */
 export function otlpFormat(contentType: string | undefined): OtlpFormat | undefined {
@@ -33,11 +31,8 @@ export function requireOtlpFormat(contentType: string | undefined): OtlpFormat {
 export function decoderOf(contentEncoding: string | undefined): (() => Transform) | undefined {
   const encoding = contentEncoding?.trim().toLowerCase() ?? '';
   if (encoding === '' || encoding === 'identity' || encoding === 'none') return undefined;
-  if (encoding === 'gzip') return () => createGunzip({ chunkSize: CHUNK_BYTES });
-  if (encoding === 'zstd') {
-    const params = { [constants.ZSTD_d_windowLogMax]: WINDOW_LOG_MAX };
-    return () => createZstdDecompress({ chunkSize: CHUNK_BYTES, params });
-  }
+  if (encoding === 'gzip') return () => createGunzip({ chunkSize: DECODER_CHUNK_BYTES });
+  if (encoding === 'zstd') return zstdDecoder;
   throw new RequestError(415, `Content-Encoding ${quoted(encoding)} is not accepted: send gzip, zstd or none`);
 }
 

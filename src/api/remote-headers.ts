@@ -42,17 +42,25 @@ function messageOf(contentType: string): string | undefined {
   return message ?? V1_MESSAGE;
 }
 
-/** Throws a RequestError (415) for anything but snappy; a body without the header is taken as snappy. */
+/** For reads: throws a RequestError (415) for anything but snappy; a body without the header is taken as snappy. */
 export function checkContentEncoding(contentEncoding: string | undefined): void {
-  if (contentEncoding === undefined || contentEncoding === 'snappy' || contentEncoding.toLowerCase() === 'snappy')
-    return;
-  throw new RequestError(
-    415,
-    `Content-Encoding ${quoted(contentEncoding)} is not accepted: only snappy (block format)`,
-  );
+  if (contentEncoding === undefined || contentEncoding.toLowerCase() === 'snappy') return;
+  throw encodingRefused(contentEncoding, 'only snappy (block format)');
 }
 
-/** Throws a RequestError (400) for bodies that need no decoder to be refused. */
+/** For writes: how the body is packed. vmagent sends zstd. Throws a RequestError (415) for anything else. */
+export function writeEncoding(contentEncoding: string | undefined): 'snappy' | 'zstd' {
+  if (contentEncoding === undefined || contentEncoding === 'snappy') return 'snappy';
+  const encoding = contentEncoding.toLowerCase();
+  if (encoding === 'snappy' || encoding === 'zstd') return encoding;
+  throw encodingRefused(contentEncoding, 'only snappy (block format) and zstd');
+}
+
+function encodingRefused(contentEncoding: string, accepted: string): RequestError {
+  return new RequestError(415, `Content-Encoding ${quoted(contentEncoding)} is not accepted: ${accepted}`);
+}
+
+/** Throws a RequestError (400) for snappy bodies that need no decoder to be refused. */
 export function checkBody(body: Buffer, message: 'WriteRequest' | 'ReadRequest'): void {
   if (body.length === 0) throw new RequestError(400, `empty body: a snappy-compressed ${message} is required`);
   if (body[0] === 0xff && body.subarray(0, FRAMED_SNAPPY.length).equals(FRAMED_SNAPPY)) {

@@ -1,6 +1,7 @@
 /** Request bodies as one buffer each, bounded one by one and all together. */
 import type { Socket } from 'node:net';
 import type { Readable, Transform } from 'node:stream';
+import { constants, createZstdDecompress } from 'node:zlib';
 import type { Clock } from '../../storage/index.ts';
 import { badData, ClientGoneError, RequestError } from './errors.ts';
 
@@ -8,6 +9,11 @@ import { badData, ClientGoneError, RequestError } from './errors.ts';
 export const WRITE_BODY_LIMIT_BYTES: number = 32 * 1024 * 1024;
 /** Forms and remote-read queries: matchers and times, no samples. */
 export const QUERY_BODY_LIMIT_BYTES: number = 1024 * 1024;
+
+/** What a decoder hands on at once. */
+export const DECODER_CHUNK_BYTES: number = 64 * 1024;
+/** A zstd frame asks for the memory it wants, as a power of two; this is as much as a body may become. */
+const ZSTD_WINDOW_LOG_MAX = 25;
 
 /** Bodies that are unpacked at the same time; others wait packed, when they are small. */
 const MAX_UNPACKING = 2;
@@ -139,4 +145,10 @@ export function lingerBeforeClose(socket: Socket, clock: Clock): void {
     const stop = clock.after(LINGER_MS, () => socket.destroy());
     socket.once('close', stop);
   };
+}
+
+/** Unpacks a zstd frame that wants no more memory than a body may have. */
+export function zstdDecoder(): Transform {
+  const params = { [constants.ZSTD_d_windowLogMax]: ZSTD_WINDOW_LOG_MAX };
+  return createZstdDecompress({ chunkSize: DECODER_CHUNK_BYTES, params });
 }

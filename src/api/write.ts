@@ -1,12 +1,13 @@
 /** Remote write in: the body goes to the engine as it came, and the answer waits until its samples are on disk. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { WriteOutcome } from '../../storage/index.ts';
 import { refuseCrossSite } from './cross-site.ts';
 import { RequestError } from './errors.ts';
 import type { Intake } from './intake.ts';
-import { checkBody, checkContentEncoding, checkContentType } from './remote-headers.ts';
-import { WRITE_BODY_LIMIT_BYTES } from './request-body.ts';
+import { checkBody, checkContentType, writeEncoding } from './remote-headers.ts';
+import { WRITE_BODY_LIMIT_BYTES, zstdDecoder } from './request-body.ts';
 import { addRoute } from './routes.ts';
-import type { Protocol } from './senders.ts';
+import type { Protocol, SenderFacts } from './senders.ts';
 import type { Service } from './service.ts';
 
 const PROTOCOL: Protocol = 'remote-write-1.0';
@@ -41,7 +42,7 @@ function admit(request: FastifyRequest, service: Service, intake: Intake): void 
   refuseCrossSite(headers);
   intake.check(request, PROTOCOL, () => {
     checkContentType(headers['content-type']);
-    checkContentEncoding(headers['content-encoding']);
+    writeEncoding(headers['content-encoding']);
     service.bodies.admit(headers['content-length'], WRITE_BODY_LIMIT_BYTES);
   });
 }
@@ -49,17 +50,39 @@ function admit(request: FastifyRequest, service: Service, intake: Intake): void 
 async function respond(
   request: FastifyRequest,
   reply: FastifyReply,
-  { bodies }: Service,
+  service: Service,
   intake: Intake,
 ): Promise<FastifyReply> {
-  const tenant = intake.tenantOf(request);
-  const body = await bodies.read(request.raw, WRITE_BODY_LIMIT_BYTES);
+  const from = { tenant: intake.tenantOf(request), protocol: PROTOCOL };
+  const isZstd = writeEncoding(request.raw.headers['content-encoding']) === 'zstd';
+  const body = await service.bodies.read(request.raw, WRITE_BODY_LIMIT_BYTES);
   try {
-    intake.check(request, PROTOCOL, () => checkBody(body, 'WriteRequest'));
-    const outcome = await intake.write(request, { tenant, protocol: PROTOCOL }, body, 'snappy');
+    const outcome = isZstd
+      ? await writeZstd(request, from, body, service, intake)
+      : await writeSnappy(request, from, body, intake);
     if (outcome.rejected > 0) throw new RequestError(400, outcome.message);
+  } finally {
+    service.bodies.release(body);
+  }
+  return reply.code(204).send();
+}
+
+function writeSnappy(request: FastifyRequest, from: SenderFacts, body: Buffer, intake: Intake): Promise<WriteOutcome> {
+  intake.check(request, PROTOCOL, () => checkBody(body, 'WriteRequest'));
+  return intake.write(request, from, body, 'snappy');
+}
+
+async function writeZstd(
+  request: FastifyRequest,
+  from: SenderFacts,
+  packed: Buffer,
+  { bodies }: Service,
+  intake: Intake,
+): Promise<WriteOutcome> {
+  const body = await bodies.unpack(packed, zstdDecoder, WRITE_BODY_LIMIT_BYTES);
+  try {
+    return await intake.write(request, from, body, 'none');
   } finally {
     bodies.release(body);
   }
-  return reply.code(204).send();
 }

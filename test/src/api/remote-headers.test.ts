@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { checkBody, checkContentEncoding, checkContentType } from '../../../src/api/remote-headers.ts';
+import { checkBody, checkContentEncoding, checkContentType, writeEncoding } from '../../../src/api/remote-headers.ts';
 
 describe('the Content-Type of a write', () => {
   test.each([
@@ -38,16 +38,21 @@ describe('the Content-Type of a write', () => {
   });
 });
 
-describe('the Content-Encoding of a write', () => {
+describe('the Content-Encoding', () => {
   test.each([undefined, 'snappy', 'Snappy'])('may be %s', (encoding) => {
     expect(() => checkContentEncoding(encoding)).not.toThrow();
+    expect(writeEncoding(encoding)).toBe('snappy');
   });
-  test.each(['gzip', 'zstd', 'deflate', 'snappy, gzip', 'snappy, snappy', 'identity', ''])(
+  test('of a write may be zstd, too', () => {
+    expect([writeEncoding('zstd'), writeEncoding('ZSTD')]).toEqual(['zstd', 'zstd']);
+    expect(() => checkContentEncoding('zstd')).toThrow(expect.objectContaining({ status: 415 }));
+  });
+  test.each(['gzip', 'deflate', 'snappy, gzip', 'snappy, snappy', 'zstd, snappy', 'identity', ''])(
     'may not be %j',
     (encoding) => {
-      expect(() => checkContentEncoding(encoding)).toThrow(
-        expect.objectContaining({ status: 415, message: expect.stringContaining('only snappy') }),
-      );
+      const refused = expect.objectContaining({ status: 415, message: expect.stringContaining('only snappy') });
+      expect(() => checkContentEncoding(encoding)).toThrow(refused);
+      expect(() => writeEncoding(encoding)).toThrow(refused);
     },
   );
 });
