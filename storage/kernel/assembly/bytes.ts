@@ -31,19 +31,16 @@ export function writeVarint(at: usize, value: u64): usize {
   return at + 1;
 }
 
-// @ts-ignore: decorator
 @inline
 export function zigzag(value: i64): u64 {
   return <u64>((value << 1) ^ (value >> 63));
 }
 
-// @ts-ignore: decorator
 @inline
 export function unzigzag(value: u64): i64 {
   return <i64>(value >>> 1) ^ -<i64>(value & 1);
 }
 
-// @ts-ignore: decorator
 @inline
 export function equal(a: usize, b: usize, length: usize): bool {
   let i: usize = 0;
@@ -62,7 +59,6 @@ export function equal(a: usize, b: usize, length: usize): bool {
   return ((load<u64>(a) ^ load<u64>(b)) << ((8 - left) << 3)) === 0;
 }
 
-// @ts-ignore: decorator
 @inline
 export function mix(hash: u64, word: u64): u64 {
   const both = hash ^ word;
@@ -75,7 +71,6 @@ export function seeded(): u64 {
   return (<u64>load<u32>(L.HASH_SEED) + 1) * 0x9e3779b97f4a7c15;
 }
 
-// @ts-ignore: decorator
 @inline
 export function finish(hash: u64): u32 {
   hash = (hash ^ (hash >>> 29)) * 0xc4ceb9fe1a85ec53;

@@ -10,7 +10,6 @@ const COUNT_BITS: u32 = 16;
 const NO_WINDOW: u8 = 255;
 
 /** `bits` ≤ 57 low bits of `value` at bit `at` of a zeroed buffer; returns the bit behind them. */
-// @ts-ignore: decorator
 @inline
 function writeBits(buffer: usize, at: u32, value: u64, bits: u32): u32 {
   const word = buffer + (at >>> 3);
@@ -107,7 +106,6 @@ export function openXorStream(at: usize, bits: u32, count: u32): void {
 }
 
 /** The next `bits` ≤ 32; sets `xorDamaged` instead of reading past the end. */
-// @ts-ignore: decorator
 @inline
 function readBits(bits: u32): u64 {
   if (position + bits > sourceBits) {

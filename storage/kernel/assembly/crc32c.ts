@@ -18,7 +18,6 @@ export function makeCrcTables(): void {
   }
 }
 
-// @ts-ignore: decorator
 @inline
 function entry(table: u32, byte: u32): u32 {
   return load<u32>(L.CRC_TABLES + ((table << 10) + (byte << 2)));

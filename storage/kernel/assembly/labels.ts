@@ -12,7 +12,6 @@ export let labelCount: u32 = 0;
 /** For a refused label set: what was counted or measured. */
 export let labelActual: u32 = 0;
 
-// @ts-ignore: decorator
 @inline
 function entry(index: u32): usize {
   return <usize>L.SCRATCH + <usize>index * ENTRY;

@@ -19,26 +19,22 @@ const TAIL_BYTES: u32 = 32; // a sample takes 19 at most, and a write touches 8 
 const LARGEST_CLASS: u32 = 10;
 const REBUILD: usize = L.SCRATCH + 1048576; // samples of a chunk being rebuilt: (time, value) × CHUNK_SAMPLES
 
-// @ts-ignore: decorator
 @inline
 function countOf(open: usize): u32 {
   return <u32>(load<u64>(open, L.OPEN_PUBLISHED) >>> 32);
 }
 
-// @ts-ignore: decorator
 @inline
 function beginMove(row: usize): void {
   atomic.store<u32>(row, load<u32>(row, L.ROW_VERSION) + 1, L.ROW_VERSION);
 }
 
-// @ts-ignore: decorator
 @inline
 function endMove(row: usize): void {
   atomic.store<u32>(row, load<u32>(row, L.ROW_VERSION) + 1, L.ROW_VERSION);
 }
 
 /** Stores a sample that is not negative and not too far in the future; says what became of it. */
-// @ts-ignore: decorator
 @inline
 export function place(tenant: usize, row: usize, time: i64, value: u64, sealedUntil: i64): u32 {
   const open = row + L.ROW_OPEN;

@@ -23,7 +23,6 @@ export function aliasHash(tenant: usize, wire: usize, length: usize): u32 {
 }
 
 /** The first candidate for an alias with this hash, or 0; only to be touched. */
-// @ts-ignore: decorator
 @inline
 export function aliasCandidate(hash: u32): usize {
   const table: usize = load<u32>(L.ALIASES);

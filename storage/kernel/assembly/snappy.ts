@@ -96,7 +96,6 @@ function damaged(at: usize): usize {
 }
 
 /** Copies at most 64 bytes in steps of 16, up to 15 bytes too many; the source does not reach into what is written. */
-// @ts-ignore: decorator
 @inline
 function copyWide(to: usize, from: usize, bytes: usize): void {
   v128.store(to, v128.load(from));

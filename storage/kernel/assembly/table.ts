@@ -15,13 +15,11 @@ export function makeTable(root: usize, size: u32): void {
   atomic.store<u32>(root, <u32>table);
 }
 
-// @ts-ignore: decorator
 @inline
 export function tableMask(table: usize): u32 {
   return load<u32>(table);
 }
 
-// @ts-ignore: decorator
 @inline
 export function slot(table: usize, index: u32): usize {
   return table + TABLE_ENTRIES + (<usize>index << 3);

@@ -8,7 +8,6 @@ import { allocate, allocatePage, freePages } from './memory';
 
 const LARGEST_PAGE_CLASS: u32 = 6; // 64 KiB
 
-// @ts-ignore: decorator
 @inline
 function windowAt(tenant: usize, index: u32): usize {
   return <usize>load<u32>(tenant, L.TENANT_WINDOW_SLOTS) + <usize>index * L.WINDOW_BYTES;
