@@ -1,4 +1,6 @@
-/** Bytes: comparing, hashing, varints, UTF-8. Reads may touch up to 16 bytes behind their range, never beyond the memory. */
+/**
+ * Bytes: comparing, hashing, varints, UTF-8. Reads may touch up to 16 bytes behind their range, never beyond the memory.
+ */
 import * as L from '../layout';
 
 /** Where the last `readVarint` ended; 0 = it was damaged. */
@@ -38,7 +40,7 @@ export function zigzag(value: i64): u64 {
 
 @inline
 export function unzigzag(value: u64): i64 {
-  return <i64>(value >>> 1) ^ -<i64>(value & 1);
+  return <i64>(value >>> 1) ^ -(<i64>(value & 1));
 }
 
 @inline
@@ -56,14 +58,14 @@ export function equal(a: usize, b: usize, length: usize): bool {
   if (left >= 8) {
     return load<u64>(a) === load<u64>(b) && load<u64>(a + left - 8) === load<u64>(b + left - 8);
   }
-  return ((load<u64>(a) ^ load<u64>(b)) << ((8 - left) << 3)) === 0;
+  return (load<u64>(a) ^ load<u64>(b)) << ((8 - left) << 3) === 0;
 }
 
 @inline
 export function mix(hash: u64, word: u64): u64 {
   const both = hash ^ word;
   // The product of the halves: steps that can be undone carry a chosen difference through whatever the seed is.
-  return rotr<u64>(both * 0xff51afd7ed558ccd, 32) ^ (both & 0xffffffff) * (both >>> 32);
+  return rotr<u64>(both * 0xff51afd7ed558ccd, 32) ^ ((both & 0xffffffff) * (both >>> 32));
 }
 
 /** The start of a hash: the seed in all its bits. */
@@ -79,7 +81,7 @@ export function finish(hash: u64): u32 {
 
 /** A seeded 32-bit hash of bytes and a salt. */
 export function hashBytes(at: usize, length: usize, salt: u32): u32 {
-  let hash = mix(seeded(), (<u64>salt << 32) | <u64>length);
+  let hash = mix(seeded(), ((<u64>salt) << 32) | <u64>length);
   const end = at + length;
   for (; at + 8 <= end; at += 8) hash = mix(hash, load<u64>(at));
   if (at < end) hash = mix(hash, load<u64>(at) & (~(<u64>0) >>> ((8 - (end - at)) << 3)));
@@ -90,7 +92,8 @@ export function hashBytes(at: usize, length: usize, salt: u32): u32 {
 export function compareBytes(a: usize, aLength: usize, b: usize, bLength: usize): i32 {
   const length = min(aLength, bLength);
   for (let i: usize = 0; i < length; i++) {
-    const x = <i32>load<u8>(a + i), y = <i32>load<u8>(b + i);
+    const x = <i32>load<u8>(a + i),
+      y = <i32>load<u8>(b + i);
     if (x !== y) return x - y;
   }
   return <i32>aLength - <i32>bLength;
@@ -106,7 +109,9 @@ export function isUtf8(at: usize, length: usize): bool {
     }
     const byte = load<u8>(at++);
     if (byte < 0x80) continue;
-    let more: usize, low: u8 = 0x80, high: u8 = 0xbf;
+    let more: usize,
+      low: u8 = 0x80,
+      high: u8 = 0xbf;
     if (byte >= 0xc2 && byte <= 0xdf) more = 1;
     else if (byte >= 0xe0 && byte <= 0xef) {
       more = 2;

@@ -1,6 +1,7 @@
 /**
  * XOR chunks, byte-compatible with Prometheus: count u16 BE | t0 varint | v0 64 | Δt1 uvarint | xor1 | (ΔΔt xor)*.
- * ΔΔt: 0 | 10 +14 bits | 110 +17 | 1110 +20 | 1111 +64. xor: 0 | 10 +bits of the last window | 11 leading(5) length(6) +bits.
+ * ΔΔt: 0 | 10 +14 bits | 110 +17 | 1110 +20 | 1111 +64.
+ * xor: 0 | 10 +bits of the last window | 11 leading(5) length(6) +bits.
  * Source: Facebook Gorilla (VLDB 2015) §4.1; prometheus tsdb/chunkenc/xor.go.
  */
 import * as L from '../layout';
@@ -14,7 +15,7 @@ const NO_WINDOW: u8 = 255;
 function writeBits(buffer: usize, at: u32, value: u64, bits: u32): u32 {
   const word = buffer + (at >>> 3);
   const shift = 64 - (at & 7) - bits;
-  store<u64>(word, bswap<u64>(bswap<u64>(load<u64>(word)) | ((value & ((<u64>1 << bits) - 1)) << shift)));
+  store<u64>(word, bswap<u64>(bswap<u64>(load<u64>(word)) | ((value & (((<u64>1) << bits) - 1)) << shift)));
   return at + bits;
 }
 
@@ -31,7 +32,7 @@ export function startXor(open: usize, time: i64, value: u64): void {
   store<i64>(open, time, L.OPEN_LAST_TIME);
   store<u64>(open, value, L.OPEN_LAST_VALUE);
   store<u8>(open, NO_WINDOW, L.OPEN_LEADING);
-  atomic.store<u64>(open, (<u64>1 << 32) | (<u64>(behind + 8 - buffer) << 3), L.OPEN_PUBLISHED);
+  atomic.store<u64>(open, ((<u64>1) << 32) | ((<u64>(behind + 8 - buffer)) << 3), L.OPEN_PUBLISHED);
 }
 
 /** A further sample, later than the last one; the buffer has 32 bytes of room. */
@@ -41,13 +42,16 @@ export function appendXor(open: usize, time: i64, value: u64): void {
   let at = <u32>published;
   const delta = time - load<i64>(open, L.OPEN_LAST_TIME);
   if (published >>> 32 === 1) {
-    at = <u32>(writeVarint(buffer + (at >>> 3), <u64>delta) - buffer) << 3;
+    at = (<u32>(writeVarint(buffer + (at >>> 3), <u64>delta) - buffer)) << 3;
   } else {
     const change = delta - load<i64>(open, L.OPEN_DELTA);
     if (change === 0) at = writeBits(buffer, at, 0, 1);
-    else if (change >= -8191 && change <= 8192) at = writeBits(buffer, at, (<u64>2 << 14) | (<u64>change & 0x3fff), 16);
-    else if (change >= -65535 && change <= 65536) at = writeBits(buffer, at, (<u64>6 << 17) | (<u64>change & 0x1ffff), 20);
-    else if (change >= -524287 && change <= 524288) at = writeBits(buffer, at, (<u64>14 << 20) | (<u64>change & 0xfffff), 24);
+    else if (change >= -8191 && change <= 8192)
+      at = writeBits(buffer, at, ((<u64>2) << 14) | (<u64>change & 0x3fff), 16);
+    else if (change >= -65535 && change <= 65536)
+      at = writeBits(buffer, at, ((<u64>6) << 17) | (<u64>change & 0x1ffff), 20);
+    else if (change >= -524287 && change <= 524288)
+      at = writeBits(buffer, at, ((<u64>14) << 20) | (<u64>change & 0xfffff), 24);
     else at = writeLong(buffer, writeBits(buffer, at, 15, 4), <u64>change, 64);
   }
   const xor = value ^ load<u64>(open, L.OPEN_LAST_VALUE);
@@ -56,19 +60,21 @@ export function appendXor(open: usize, time: i64, value: u64): void {
   store<i64>(open, time, L.OPEN_LAST_TIME);
   store<i64>(open, delta, L.OPEN_DELTA);
   store<u64>(open, value, L.OPEN_LAST_VALUE);
-  atomic.store<u64>(open, ((published >>> 32) + 1) << 32 | <u64>at, L.OPEN_PUBLISHED);
+  atomic.store<u64>(open, (((published >>> 32) + 1) << 32) | <u64>at, L.OPEN_PUBLISHED);
 }
 
 function writeXor(open: usize, buffer: usize, at: u32, xor: u64): u32 {
-  const leading = min<u32>(<u32>clz(xor), 31), trailing = <u32>ctz(xor);
-  const lastLeading = load<u8>(open, L.OPEN_LEADING), lastTrailing = <u32>load<u8>(open, L.OPEN_TRAILING);
+  const leading = min<u32>(<u32>clz(xor), 31),
+    trailing = <u32>ctz(xor);
+  const lastLeading = load<u8>(open, L.OPEN_LEADING),
+    lastTrailing = <u32>load<u8>(open, L.OPEN_TRAILING);
   if (lastLeading !== NO_WINDOW && leading >= <u32>lastLeading && trailing >= lastTrailing) {
     return writeLong(buffer, writeBits(buffer, at, 2, 2), xor >>> lastTrailing, 64 - <u32>lastLeading - lastTrailing);
   }
   store<u8>(open, <u8>leading, L.OPEN_LEADING);
   store<u8>(open, <u8>trailing, L.OPEN_TRAILING);
   const length = 64 - leading - trailing;
-  at = writeBits(buffer, at, (<u64>3 << 11) | (<u64>leading << 6) | <u64>(length & 63), 13);
+  at = writeBits(buffer, at, ((<u64>3) << 11) | ((<u64>leading) << 6) | <u64>(length & 63), 13);
   return writeLong(buffer, at, xor >>> trailing, length);
 }
 
@@ -89,7 +95,7 @@ export let xorDamaged: bool = false;
 /** Begins to read a chunk (count in front) of `length` bytes. */
 export function openXor(at: usize, length: usize): void {
   const count = length < 2 ? 0 : <u32>bswap<u16>(load<u16>(at));
-  openXorStream(at, <u32>length << 3, count);
+  openXorStream(at, (<u32>length) << 3, count);
   xorDamaged = length < 2;
 }
 
@@ -144,10 +150,10 @@ function readChange(): i64 {
     }
   }
   const raw = <i64>readBits(bits);
-  return raw > (<i64>1 << (bits - 1)) ? raw - (<i64>1 << bits) : raw;
+  return raw > (<i64>1) << (bits - 1) ? raw - ((<i64>1) << bits) : raw;
 }
 
-/** Moves to the next sample: `xorTime`, `xorValue`. False at the end, or with `xorDamaged` where the bytes make no sense. */
+/** Moves to the next sample: `xorTime`, `xorValue`. False at the end, or with `xorDamaged` where bytes make no sense. */
 export function nextXor(): bool {
   if (remaining === 0 || xorDamaged) return false;
   remaining--;

@@ -28,9 +28,17 @@ export function crc32c(crc: u32, at: usize, length: usize): u32 {
   crc = ~crc;
   const end = at + length;
   for (; at + 8 <= end; at += 8) {
-    const low = load<u32>(at) ^ crc, high = load<u32>(at + 4);
-    crc = entry(7, low & 255) ^ entry(6, (low >>> 8) & 255) ^ entry(5, (low >>> 16) & 255) ^ entry(4, low >>> 24)
-      ^ entry(3, high & 255) ^ entry(2, (high >>> 8) & 255) ^ entry(1, (high >>> 16) & 255) ^ entry(0, high >>> 24);
+    const low = load<u32>(at) ^ crc,
+      high = load<u32>(at + 4);
+    crc =
+      entry(7, low & 255) ^
+      entry(6, (low >>> 8) & 255) ^
+      entry(5, (low >>> 16) & 255) ^
+      entry(4, low >>> 24) ^
+      entry(3, high & 255) ^
+      entry(2, (high >>> 8) & 255) ^
+      entry(1, (high >>> 16) & 255) ^
+      entry(0, high >>> 24);
   }
   for (; at < end; at++) crc = (crc >>> 8) ^ entry(0, (crc ^ load<u8>(at)) & 255);
   return ~crc;

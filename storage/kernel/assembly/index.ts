@@ -1,4 +1,4 @@
-/** The doors of the kernel. Addresses and layouts are in ../layout.ts; promises in ../kernel.ts, the TypeScript side. */
+/** The doors of the kernel. Addresses and layouts are in ../layout.ts; promises in ../kernel.ts. */
 import * as L from '../layout';
 import { makeCrcTables } from './crc32c';
 import { makeTable } from './table';
@@ -50,7 +50,7 @@ export function seal(tenant: usize, number: u32): u32 {
 /** Takes a window's generation out of `count` rows of a segment of the tenant's list, from `index` on. */
 export function dropFromSegment(segment: usize, index: u32, count: u32, number: u32, generation: u32): void {
   for (let i = index; i < index + count; i++) {
-    dropFromRow(load<u32>(segment + (<usize>i << 2), L.SEGMENT_ITEMS), number, generation);
+    dropFromRow(load<u32>(segment + ((<usize>i) << 2), L.SEGMENT_ITEMS), number, generation);
   }
 }
 
@@ -66,7 +66,8 @@ export function release(tenant: usize, number: u32): void {
  */
 export function redefine(upTo: u32): u32 {
   const head = load<u32>(L.WAL_HEAD);
-  let done = load<u32>(L.ROWS_DEFINED_TWICE), tenant: u32 = 0;
+  let done = load<u32>(L.ROWS_DEFINED_TWICE),
+    tenant: u32 = 0;
   let segment: usize = load<u32>(L.REDEFINE_SEGMENT);
   beginRecords();
   while (done < upTo && !definitionsFull(load<u32>(L.WAL_HEAD) - head)) {
@@ -77,7 +78,7 @@ export function redefine(upTo: u32): u32 {
       segment = load<u32>(segment, L.SEGMENT_NEXT);
       continue;
     }
-    const row: usize = load<u32>(segment + (<usize>(done - first) << 2), L.SEGMENT_ITEMS);
+    const row: usize = load<u32>(segment + ((<usize>(done - first)) << 2), L.SEGMENT_ITEMS);
     if (load<u32>(row, L.ROW_TENANT) !== tenant) endDefinitions();
     tenant = load<u32>(row, L.ROW_TENANT);
     recordDefinition(row);
@@ -97,18 +98,19 @@ export function decodeXor(at: usize, length: usize, times: usize, values: usize,
   openXor(at, length);
   let count: u32 = 0;
   while (count < limit && nextXor()) {
-    store<f64>(times + (<usize>count << 3), <f64>xorTime);
-    store<u64>(values + (<usize>count << 3), xorValue);
+    store<f64>(times + ((<usize>count) << 3), <f64>xorTime);
+    store<u64>(values + ((<usize>count) << 3), xorValue);
     count++;
   }
   return xorDamaged ? 0xffffffff : count;
 }
 
-/** Encodes `count` ≥ 1 samples into a zeroed region; `open` is 56 zeroed bytes of state. Returns the length in bytes. */
+/** Encodes `count` ≥ 1 samples into a zeroed region; `open` is OPEN_BYTES zeroed bytes. Returns the length in bytes. */
 export function encodeXor(times: usize, values: usize, count: u32, open: usize, to: usize): u32 {
   store<u32>(open, <u32>to, L.OPEN_BUFFER);
   startXor(open, <i64>load<f64>(times), load<u64>(values));
-  for (let i: usize = 1; i < count; i++) appendXor(open, <i64>load<f64>(times + (i << 3)), load<u64>(values + (i << 3)));
+  for (let i: usize = 1; i < count; i++)
+    appendXor(open, <i64>load<f64>(times + (i << 3)), load<u64>(values + (i << 3)));
   store<u16>(to, bswap<u16>(<u16>count));
   return (<u32>load<u64>(open, L.OPEN_PUBLISHED) + 7) >>> 3;
 }

@@ -33,13 +33,19 @@ export function labelValueLength(index: u32): usize {
 /** Reads, checks and sorts; the bytes were found well-formed before. Returns 0 or the reason to refuse. */
 export function readLabels(at: usize, length: usize): u32 {
   labelCount = labelActual = 0;
-  let seen: u32 = 0, sorted = true, problem: u32 = 0;
+  let seen: u32 = 0,
+    sorted = true,
+    problem: u32 = 0;
   const end = at + length;
   while (at < end) {
     const bytes = <usize>readVarint(at + 1, end);
-    const fields = varintEnd, stop = fields + bytes;
+    const fields = varintEnd,
+      stop = fields + bytes;
     at = stop;
-    let name: usize = 0, nameLength: usize = 0, value: usize = 0, valueLength: usize = 0;
+    let name: usize = 0,
+      nameLength: usize = 0,
+      value: usize = 0,
+      valueLength: usize = 0;
     for (let field = fields; field < stop; ) {
       const tag = load<u8>(field);
       if (tag !== 0x0a && tag !== 0x12) {
@@ -98,7 +104,8 @@ function checkLabel(name: usize, nameLength: usize, value: usize, valueLength: u
 function sortLabels(): bool {
   for (let i: u32 = 1; i < labelCount; i++) {
     const moved = v128.load(entry(i));
-    const name = labelName(i), length = labelNameLength(i);
+    const name = labelName(i),
+      length = labelNameLength(i);
     let j = i;
     for (; j > 0; j--) {
       const order = compareBytes(labelName(j - 1), labelNameLength(j - 1), name, length);

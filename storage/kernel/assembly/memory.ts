@@ -10,8 +10,8 @@ const GROW_PAGES = 256; // 16 MiB at a time
 const SLACK_BYTES: usize = 256;
 
 /**
- * What a new series can need besides grown tables: slabs for its alias and row, its labels once as wire bytes and once as symbols, and for each of
- * at most MAX_LABELS a name, a pair and a segment of a list.
+ * What a new series can need besides grown tables: slabs for its alias and row, its labels once as wire bytes and once
+ * as symbols, and for each of at most MAX_LABELS a name, a pair and a segment of a list.
  */
 export const ROOM_FOR_SERIES: usize = 16 * L.MAX_SERIES_BYTES + 2 * L.SLAB_BYTES;
 /** What placing a sample can need: a page, the buffers that a growing chunk goes through, the windows of a tenant. */
@@ -23,7 +23,8 @@ export function allocate(size: usize): usize {
   const bytes = (size + 7) & ~7;
   if (bytes > <usize>load<u32>(L.HARD_LIMIT) - at) unreachable();
   const next = at + bytes;
-  const have: u64 = <u64>(<u32>memory.size()) << 16, need = <u64>next + SLACK_BYTES;
+  const have: u64 = (<u64>(<u32>memory.size())) << 16,
+    need = <u64>next + SLACK_BYTES;
   if (need > have) {
     const least = <i32>((need - have + 65535) >>> 16);
     if (memory.grow(max<i32>(GROW_PAGES, least)) < 0 && memory.grow(least) < 0) unreachable();
@@ -53,8 +54,11 @@ export function roomLeft(bytes: usize): bool {
   const bump = load<u32>(L.BUMP);
   const used = bump - load<u32>(L.FREE_BYTES);
   const soft = load<u32>(L.SOFT_LIMIT);
-  return used < soft && soft - used > <u32>bytes
-    && <u64>(load<u32>(L.HARD_LIMIT) - bump) > <u64>bytes + load<u32>(L.TABLE_GROWTH);
+  return (
+    used < soft &&
+    soft - used > <u32>bytes &&
+    <u64>(load<u32>(L.HARD_LIMIT) - bump) > <u64>bytes + load<u32>(L.TABLE_GROWTH)
+  );
 }
 
 function takeFree(list: usize, bytes: u32): usize {
@@ -72,7 +76,7 @@ function giveFree(list: usize, at: usize, bytes: u32): void {
   store<u32>(L.FREE_BYTES, load<u32>(L.FREE_BYTES) + bytes);
 }
 
-/** Bytes of a buffer of a class: 64, 96, 128, 192, 256 … 2048; the eleventh is the longest XOR chunk with its slack. */
+/** Bytes of a buffer of a class: 64, 96, 128, 192, 256 … 1536; the eleventh is the longest XOR chunk with its slack. */
 export function bufferBytes(sizeClass: u32): u32 {
   if (sizeClass === 10) return 2304;
   return (sizeClass & 1 ? <u32>96 : <u32>64) << (sizeClass >>> 1);

@@ -106,7 +106,8 @@ export function openSamples(at: usize, length: usize): void {
 /** Moves to the next sample of the record; false at its end, or with `samplesDamaged` where the bytes make no sense. */
 export function nextSample(): bool {
   if (readAt >= readEnd) return false;
-  const control = load<u8>(readAt++), kind = control & KIND_MASK;
+  const control = load<u8>(readAt++),
+    kind = control & KIND_MASK;
   const isRaw = kind >= KIND_BITS && kind < KIND_SCALED;
   const bytes = isRaw ? <usize>(kind - KIND_BITS) + 1 : <usize>(kind & 7);
   if (control & NEXT_REF_BIT) sampleRef++;
@@ -115,7 +116,7 @@ export function nextSample(): bool {
   samplesDamaged = samplesDamaged || kind > LAST_KIND || bytes > readEnd - readAt || sampleTime < 0;
   if (samplesDamaged) return false;
   if (isRaw) {
-    sampleValue = bswap<u64>(load<u64>(readAt)) & (~(<u64>0) << <u64>((8 - bytes) << 3));
+    sampleValue = bswap<u64>(load<u64>(readAt)) & (~(<u64>0) << (<u64>((8 - bytes) << 3)));
     readAt += bytes;
     return true;
   }
@@ -144,12 +145,12 @@ export function recordDefinition(row: usize): void {
   const count = load<u32>(labels);
   let bytes: usize = 0;
   for (let i: u32 = 0; i < count * 2; i++) {
-    const length = load<u32>(load<u32>(labels + 4 + (<usize>i << 2)), L.SYMBOL_LENGTH);
+    const length = load<u32>(load<u32>(labels + 4 + ((<usize>i) << 2)), L.SYMBOL_LENGTH);
     bytes += length + (length < 128 ? 1 : length < 16384 ? 2 : 3);
   }
   let at = writeVarint(writeVarint(start, load<u64>(row, L.ROW_REF)), <u64>bytes);
   for (let i: u32 = 0; i < count * 2; i++) {
-    const symbol: usize = load<u32>(labels + 4 + (<usize>i << 2));
+    const symbol: usize = load<u32>(labels + 4 + ((<usize>i) << 2));
     const length: usize = load<u32>(symbol, L.SYMBOL_LENGTH);
     at = writeVarint(at, length);
     memory.copy(at, symbol + L.SYMBOL_TEXT, length);

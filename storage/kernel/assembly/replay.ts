@@ -34,7 +34,7 @@ function findRef(ref: u64): usize {
 }
 
 function coveredHash(tenant: usize, window: u32): u32 {
-  return finish(mix(seeded(), (<u64>tenant << 32) | window));
+  return finish(mix(seeded(), ((<u64>tenant) << 32) | window));
 }
 
 function findCovered(tenant: usize, window: u32): usize {
@@ -44,7 +44,8 @@ function findCovered(tenant: usize, window: u32): usize {
   for (let i = hash & mask; ; i = (i + 1) & mask) {
     const covered: usize = load<u32>(slot(table, i), 4);
     if (covered === 0) return 0;
-    if (load<u32>(covered, L.COVERED_TENANT) === <u32>tenant && load<u32>(covered, L.COVERED_WINDOW) === window) return covered;
+    if (load<u32>(covered, L.COVERED_TENANT) === <u32>tenant && load<u32>(covered, L.COVERED_WINDOW) === window)
+      return covered;
   }
   return 0; // never: a table always has an empty slot
 }
@@ -101,7 +102,7 @@ function replayDefinitions(at: usize, end: usize): u32 {
   return L.REPLAYED;
 }
 
-/** The row of the labels just read gets the ref; two refs of one series (a lost definition came again) share the row. */
+/** The row of the labels just read gets the ref; two refs of a series (a lost definition came again) share the row. */
 function define(tenant: usize, ref: u64): void {
   const next = load<u64>(L.NEXT_REF);
   store<u64>(L.NEXT_REF, ref);
@@ -114,7 +115,9 @@ function define(tenant: usize, ref: u64): void {
 }
 
 function replaySamples(at: usize, length: usize, sequence: u64): u32 {
-  let coveredTenant: usize = 0, coveredWindow: u32 = 0, skip = false;
+  let coveredTenant: usize = 0,
+    coveredWindow: u32 = 0,
+    skip = false;
   openSamples(at, length);
   while (nextSample()) {
     const row = findRef(sampleRef);

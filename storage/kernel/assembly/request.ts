@@ -70,7 +70,8 @@ function readField(at: usize, end: usize): usize {
 /** Checks the message of `length` bytes in RAW and plans it. False with ERROR_CODE and ERROR_AT if it is damaged. */
 export function validate(tenant: usize, length: usize): bool {
   const end = <usize>L.RAW + length;
-  let count: u32 = 0, previous: usize = 0;
+  let count: u32 = 0,
+    previous: usize = 0;
   firstUnknown = 0;
   wrongGuesses = 0;
   doubt = 0;
@@ -93,10 +94,16 @@ export function validate(tenant: usize, length: usize): bool {
     if (!planSeries(tenant, entry, body, at, previous)) return false;
     count++;
     const planned = entry + L.PLAN_ENTRY_BYTES;
-    if (firstUnknown !== 0 && planned - firstUnknown >= FETCH_AHEAD * L.PLAN_ENTRY_BYTES && !findUnknown(tenant, firstUnknown, planned)) return false;
+    if (
+      firstUnknown !== 0 &&
+      planned - firstUnknown >= FETCH_AHEAD * L.PLAN_ENTRY_BYTES &&
+      !findUnknown(tenant, firstUnknown, planned)
+    )
+      return false;
     previous = load<u32>(entry, L.PLAN_ALIAS);
   }
-  if (firstUnknown !== 0 && !findUnknown(tenant, firstUnknown, <usize>L.PLAN + <usize>count * L.PLAN_ENTRY_BYTES)) return false;
+  if (firstUnknown !== 0 && !findUnknown(tenant, firstUnknown, <usize>L.PLAN + <usize>count * L.PLAN_ENTRY_BYTES))
+    return false;
   store<u32>(L.PLAN_COUNT, count);
   return true;
 }
@@ -106,7 +113,7 @@ const FETCH_AHEAD: u32 = 16;
 /** What was only touched ends up here, so that the reads are not optimized away. */
 let fetched: u32 = 0;
 
-/** In a request that mixes its series nothing is guessed for so many looks: a wrong guess costs several cache misses. */
+/** In a request that mixes its series nothing is guessed for so many looks: a wrong guess costs cache misses. */
 const GUESS_AGAIN_AFTER: i32 = 64;
 let wrongGuesses: u32 = 0;
 let doubt: i32 = 0;
@@ -157,7 +164,8 @@ let firstUnknown: usize = 0;
  */
 function findUnknown(tenant: usize, at: usize, end: usize): bool {
   let touched: u32 = 0;
-  for (let entry = at; entry < end; entry += L.PLAN_ENTRY_BYTES) touched ^= <u32>aliasCandidate(load<u32>(entry, L.PLAN_ROW));
+  for (let entry = at; entry < end; entry += L.PLAN_ENTRY_BYTES)
+    touched ^= <u32>aliasCandidate(load<u32>(entry, L.PLAN_ROW));
   for (let entry = at; entry < end; entry += L.PLAN_ENTRY_BYTES) {
     const alias = aliasCandidate(load<u32>(entry, L.PLAN_ROW));
     touched ^= load<u32>(alias, L.ALIAS_LENGTH) ^ load<u32>(alias, 64) ^ load<u32>(alias, 128);
@@ -165,7 +173,8 @@ function findUnknown(tenant: usize, at: usize, end: usize): bool {
   fetched = touched;
   for (let entry = at; entry < end; entry += L.PLAN_ENTRY_BYTES) {
     const hash = load<u32>(entry, L.PLAN_ROW);
-    const labels: usize = load<u32>(entry, L.PLAN_LABELS), length: usize = load<u32>(entry, L.PLAN_LABELS_BYTES);
+    const labels: usize = load<u32>(entry, L.PLAN_LABELS),
+      length: usize = load<u32>(entry, L.PLAN_LABELS_BYTES);
     store<u32>(entry, 0, L.PLAN_ROW);
     if (load<u32>(entry, L.PLAN_ALIAS) !== 0 || length === L.SCATTERED) continue;
     const alias = findHashedAlias(tenant, labels, length, hash);
@@ -198,7 +207,9 @@ function checkLabel(at: usize, end: usize): bool {
 
 /** Checks the fields of a series behind its first labels and counts its samples: -1 damaged, 0 more labels, 1 none. */
 function checkFields(entry: usize, at: usize, end: usize): i32 {
-  let samples: u32 = 0, histograms: u32 = 0, inOnePiece = 1;
+  let samples: u32 = 0,
+    histograms: u32 = 0,
+    inOnePiece = 1;
   while (at < end) {
     const start = at;
     // The usual sample: 09 value, 10 time, in one byte's length.
@@ -257,7 +268,9 @@ let newest: i64 = 0;
 export function apply(tenant: usize, latest: i64): u32 {
   const count = load<u32>(L.PLAN_COUNT);
   const sealedUntil = load<i64>(tenant, L.TENANT_SEALED_UNTIL);
-  let next = load<u32>(L.PLAN_NEXT), previous: usize = 0, result: u32 = L.APPLIED;
+  let next = load<u32>(L.PLAN_NEXT),
+    previous: usize = 0,
+    result: u32 = L.APPLIED;
   stored = duplicates = conflicts = 0;
   newest = load<i64>(tenant, L.TENANT_NEWEST);
   beginRecords();
@@ -282,7 +295,8 @@ export function apply(tenant: usize, latest: i64): u32 {
       store<u32>(entry, <u32>row, L.PLAN_ROW);
       alias = load<u32>(entry, L.PLAN_ALIAS);
     }
-    if (previous !== 0 && alias !== 0 && load<u32>(previous, L.ALIAS_NEXT) !== <u32>alias) store<u32>(previous, <u32>alias, L.ALIAS_NEXT);
+    if (previous !== 0 && alias !== 0 && load<u32>(previous, L.ALIAS_NEXT) !== <u32>alias)
+      store<u32>(previous, <u32>alias, L.ALIAS_NEXT);
     previous = alias;
     result = applySamples(tenant, row, entry, latest, sealedUntil);
     if (result !== L.APPLIED) break;
@@ -300,11 +314,15 @@ export function apply(tenant: usize, latest: i64): u32 {
 function fetchAhead(entry: usize): void {
   const end = entry + FETCH_AHEAD * L.PLAN_ENTRY_BYTES;
   let touched: u32 = 0;
-  for (let at = entry; at < end; at += L.PLAN_ENTRY_BYTES) touched ^= load<u32>(load<u32>(at, L.PLAN_ALIAS), L.ALIAS_ROW);
-  for (let at = entry; at < end; at += L.PLAN_ENTRY_BYTES) touched ^= load<u8>(load<u32>(load<u32>(at, L.PLAN_ALIAS), L.ALIAS_ROW) + L.ROW_OPEN, L.OPEN_PUBLISHED);
+  for (let at = entry; at < end; at += L.PLAN_ENTRY_BYTES)
+    touched ^= load<u32>(load<u32>(at, L.PLAN_ALIAS), L.ALIAS_ROW);
+  for (let at = entry; at < end; at += L.PLAN_ENTRY_BYTES)
+    touched ^= load<u8>(load<u32>(load<u32>(at, L.PLAN_ALIAS), L.ALIAS_ROW) + L.ROW_OPEN, L.OPEN_PUBLISHED);
   for (let at = entry; at < end; at += L.PLAN_ENTRY_BYTES) {
     const row: usize = load<u32>(load<u32>(at, L.PLAN_ALIAS), L.ALIAS_ROW);
-    touched ^= load<u8>(load<u32>(row + L.ROW_OPEN, L.OPEN_BUFFER) + (load<u32>(row + L.ROW_OPEN, L.OPEN_PUBLISHED) >>> 3));
+    touched ^= load<u8>(
+      load<u32>(row + L.ROW_OPEN, L.OPEN_BUFFER) + (load<u32>(row + L.ROW_OPEN, L.OPEN_PUBLISHED) >>> 3),
+    );
   }
   fetched = touched;
 }
@@ -319,7 +337,8 @@ function report(tenant: usize): void {
 
 /** The row of a series whose wire labels are not known yet; 0 if it is refused. Leaves its alias in the plan. */
 function resolve(tenant: usize, entry: usize): usize {
-  const wire = wireLabels(entry), length = wireLength;
+  const wire = wireLabels(entry),
+    length = wireLength;
   let alias: usize = length > L.MAX_SERIES_BYTES ? 0 : findAlias(tenant, wire, length);
   if (alias === 0) {
     const problem = readLabels(wire, length);
@@ -362,7 +381,8 @@ function wireLabels(entry: usize): usize {
 
 /** Places the samples of a series: APPLIED, or APPLIED_PART or OUT_OF_MEMORY with the place to go on in the plan. */
 function applySamples(tenant: usize, row: usize, entry: usize, latest: i64, sealedUntil: i64): u32 {
-  const end: usize = load<u32>(entry, L.PLAN_END), ref = load<u64>(row, L.ROW_REF);
+  const end: usize = load<u32>(entry, L.PLAN_END),
+    ref = load<u64>(row, L.ROW_REF);
   let at: usize = load<u32>(entry, L.PLAN_FIELDS);
   while (at < end) {
     const tag = load<u8>(at);
@@ -375,10 +395,12 @@ function applySamples(tenant: usize, row: usize, entry: usize, latest: i64, seal
       store<u32>(entry, <u32>at, L.PLAN_FIELDS);
       return L.APPLIED_PART;
     }
-    const start = at, size = <usize>readVarint(at + 1, end);
+    const start = at,
+      size = <usize>readVarint(at + 1, end);
     const body = varintEnd;
     at = body + size;
-    let value: u64 = 0, time: i64 = 0;
+    let value: u64 = 0,
+      time: i64 = 0;
     for (let field = body; field < at; ) {
       const fieldTag = load<u8>(field);
       if (fieldTag === 0x09) {
@@ -389,7 +411,12 @@ function applySamples(tenant: usize, row: usize, entry: usize, latest: i64, seal
         field = varintEnd;
       } else field = skipField(field, at);
     }
-    const verdict = time < 0 ? FIRST_REJECT + L.REJECT_NEGATIVE_TIME : time > latest ? FIRST_REJECT + L.REJECT_FUTURE : place(tenant, row, time, value, sealedUntil);
+    const verdict =
+      time < 0
+        ? FIRST_REJECT + L.REJECT_NEGATIVE_TIME
+        : time > latest
+          ? FIRST_REJECT + L.REJECT_FUTURE
+          : place(tenant, row, time, value, sealedUntil);
     if (verdict === STORED) {
       stored++;
       if (time > newest) newest = time;
@@ -406,13 +433,14 @@ function applySamples(tenant: usize, row: usize, entry: usize, latest: i64, seal
 
 /** Counts rejected samples and remembers the first offenders. */
 function reject(reason: u32, samples: u32, entry: usize, time: i64): void {
-  const counter = <usize>L.OUT_REJECTED + (<usize>reason << 2);
+  const counter = <usize>L.OUT_REJECTED + ((<usize>reason) << 2);
   store<u32>(counter, load<u32>(counter) + samples);
   const offenders = load<u32>(L.OUT_OFFENDERS);
   if (offenders === 3) return;
   const at = <usize>L.OFFENDERS + <usize>offenders * L.OFFENDER_BYTES;
   const copy = OFFENDER_LABELS + <usize>offenders * L.MAX_SERIES_BYTES;
-  const labels = wireLabels(entry), length = min<usize>(wireLength, L.MAX_SERIES_BYTES);
+  const labels = wireLabels(entry),
+    length = min<usize>(wireLength, L.MAX_SERIES_BYTES);
   memory.copy(copy, labels, length);
   store<u32>(at, reason, L.OFFENDER_REASON);
   store<u32>(at, <u32>copy, L.OFFENDER_LABELS);

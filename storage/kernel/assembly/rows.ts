@@ -40,7 +40,13 @@ export function place(tenant: usize, row: usize, time: i64, value: u64, sealedUn
   const open = row + L.ROW_OPEN;
   const published = load<u64>(open, L.OPEN_PUBLISHED);
   const end = (<i64>load<u32>(open, L.OPEN_WINDOW) + 1) * L.WINDOW_MS;
-  if (published !== 0 && published >>> 32 < L.CHUNK_SAMPLES && time > load<i64>(open, L.OPEN_LAST_TIME) && time < end && time >= sealedUntil) {
+  if (
+    published !== 0 &&
+    published >>> 32 < L.CHUNK_SAMPLES &&
+    time > load<i64>(open, L.OPEN_LAST_TIME) &&
+    time < end &&
+    time >= sealedUntil
+  ) {
     if (<u32>published >>> 3 > bufferBytes(load<u8>(open, L.OPEN_CLASS)) - TAIL_BYTES) {
       if (!roomLeft(ROOM_FOR_SAMPLE)) return NO_ROOM;
       growBuffer(row, open);
@@ -61,13 +67,18 @@ function placeElsewhere(tenant: usize, row: usize, time: i64, value: u64, sealed
   const open = row + L.ROW_OPEN;
   const openNumber = load<u32>(open, L.OPEN_WINDOW);
   const empty = countOf(open) === 0;
-  const inOrder = !empty && openNumber === number && load<u32>(open, L.OPEN_GENERATION) === generation && time > load<i64>(open, L.OPEN_LAST_TIME);
+  const inOrder =
+    !empty &&
+    openNumber === number &&
+    load<u32>(open, L.OPEN_GENERATION) === generation &&
+    time > load<i64>(open, L.OPEN_LAST_TIME);
   // In a window that was ever sealed, other chunks may hold what is later than the open chunk.
   if (!inOrder || time < sealedUntil) {
     const verdict = findSample(row, number, time, value);
     if (verdict !== STORED) return verdict;
   }
-  const newer = empty || number > openNumber || (number === openNumber && load<u32>(open, L.OPEN_GENERATION) !== generation);
+  const newer =
+    empty || number > openNumber || (number === openNumber && load<u32>(open, L.OPEN_GENERATION) !== generation);
   if (inOrder || newer) appendOrStart(tenant, row, open, number, generation, time, value);
   else placeLate(tenant, row, number, generation, time, value);
   store<u32>(window, 1, L.WINDOW_TOUCHED);
@@ -75,11 +86,21 @@ function placeElsewhere(tenant: usize, row: usize, time: i64, value: u64, sealed
 }
 
 /** Appends to the open chunk if it is this generation's and has room; else closes it and starts the next. */
-function appendOrStart(tenant: usize, row: usize, open: usize, number: u32, generation: u32, time: i64, value: u64): void {
+function appendOrStart(
+  tenant: usize,
+  row: usize,
+  open: usize,
+  number: u32,
+  generation: u32,
+  time: i64,
+  value: u64,
+): void {
   const count = countOf(open);
-  const same = count !== 0 && load<u32>(open, L.OPEN_WINDOW) === number && load<u32>(open, L.OPEN_GENERATION) === generation;
+  const same =
+    count !== 0 && load<u32>(open, L.OPEN_WINDOW) === number && load<u32>(open, L.OPEN_GENERATION) === generation;
   if (same && count < L.CHUNK_SAMPLES) {
-    if (<u32>load<u64>(open, L.OPEN_PUBLISHED) >>> 3 > bufferBytes(load<u8>(open, L.OPEN_CLASS)) - TAIL_BYTES) growBuffer(row, open);
+    if (<u32>load<u64>(open, L.OPEN_PUBLISHED) >>> 3 > bufferBytes(load<u8>(open, L.OPEN_CLASS)) - TAIL_BYTES)
+      growBuffer(row, open);
     appendXor(open, time, value);
     return;
   }
@@ -109,7 +130,8 @@ function growBuffer(row: usize, open: usize): void {
 
 /** Copies an open chunk to its window's pages and links it; one whose generation was released is only emptied. */
 function closeChunk(tenant: usize, row: usize, open: usize): void {
-  const number = load<u32>(open, L.OPEN_WINDOW), generation = load<u32>(open, L.OPEN_GENERATION);
+  const number = load<u32>(open, L.OPEN_WINDOW),
+    generation = load<u32>(open, L.OPEN_GENERATION);
   if (isLive(tenant, number, generation)) {
     const published = load<u64>(open, L.OPEN_PUBLISHED);
     const length = (<u32>published + 7) >>> 3;
@@ -134,8 +156,17 @@ function findSample(row: usize, number: u32, time: i64, value: u64): u32 {
   const late: usize = load<u32>(row, L.ROW_LATE);
   if (verdict === STORED && late !== 0) verdict = findInOpen(late, number, time, value);
   const offset = <u32>(time - <i64>number * L.WINDOW_MS);
-  for (let chunk: usize = load<u32>(row, L.ROW_CHUNKS); verdict === STORED && chunk !== 0; chunk = load<u32>(chunk, L.CHUNK_PREVIOUS)) {
-    if (load<u32>(chunk, L.CHUNK_WINDOW) !== number || offset < load<u32>(chunk, L.CHUNK_MIN_OFFSET) || offset > load<u32>(chunk, L.CHUNK_MAX_OFFSET)) continue;
+  for (
+    let chunk: usize = load<u32>(row, L.ROW_CHUNKS);
+    verdict === STORED && chunk !== 0;
+    chunk = load<u32>(chunk, L.CHUNK_PREVIOUS)
+  ) {
+    if (
+      load<u32>(chunk, L.CHUNK_WINDOW) !== number ||
+      offset < load<u32>(chunk, L.CHUNK_MIN_OFFSET) ||
+      offset > load<u32>(chunk, L.CHUNK_MAX_OFFSET)
+    )
+      continue;
     openXor(chunk + L.CHUNK_XOR, load<u16>(chunk, L.CHUNK_LENGTH));
     verdict = scanFor(time, value);
   }
@@ -167,21 +198,26 @@ function placeLate(tenant: usize, row: usize, number: u32, generation: u32, time
     late = allocate(L.OPEN_BYTES);
     atomic.store<u32>(row, <u32>late, L.ROW_LATE);
   }
-  const same = countOf(late) !== 0 && load<u32>(late, L.OPEN_WINDOW) === number && load<u32>(late, L.OPEN_GENERATION) === generation;
+  const same =
+    countOf(late) !== 0 &&
+    load<u32>(late, L.OPEN_WINDOW) === number &&
+    load<u32>(late, L.OPEN_GENERATION) === generation;
   if (same && time < load<i64>(late, L.OPEN_LAST_TIME)) insertLate(tenant, row, late, time, value);
   else appendOrStart(tenant, row, late, number, generation, time, value);
 }
 
 /** Rebuilds the late chunk with one more sample in its middle; a full one is closed first. */
 function insertLate(tenant: usize, row: usize, late: usize, time: i64, value: u64): void {
-  const number = load<u32>(late, L.OPEN_WINDOW), generation = load<u32>(late, L.OPEN_GENERATION);
+  const number = load<u32>(late, L.OPEN_WINDOW),
+    generation = load<u32>(late, L.OPEN_GENERATION);
   const published = load<u64>(late, L.OPEN_PUBLISHED);
   if (published >>> 32 >= L.CHUNK_SAMPLES) {
     appendOrStart(tenant, row, late, number, generation, time, value);
     return;
   }
   openXorStream(load<u32>(late, L.OPEN_BUFFER), <u32>published, <u32>(published >>> 32));
-  let to = REBUILD, placed = false;
+  let to = REBUILD,
+    placed = false;
   while (nextXor()) {
     if (!placed && xorTime > time) {
       store<i64>(to, time);
@@ -196,7 +232,8 @@ function insertLate(tenant: usize, row: usize, late: usize, time: i64, value: u6
   beginMove(row);
   startChunk(late, number, generation, load<i64>(REBUILD), load<u64>(REBUILD, 8));
   for (let from = REBUILD + 16; from < to; from += 16) {
-    if (<u32>load<u64>(late, L.OPEN_PUBLISHED) >>> 3 > bufferBytes(load<u8>(late, L.OPEN_CLASS)) - TAIL_BYTES) growInMove(late);
+    if (<u32>load<u64>(late, L.OPEN_PUBLISHED) >>> 3 > bufferBytes(load<u8>(late, L.OPEN_CLASS)) - TAIL_BYTES)
+      growInMove(late);
     appendXor(late, load<i64>(from), load<u64>(from, 8));
   }
   endMove(row);
@@ -205,7 +242,8 @@ function insertLate(tenant: usize, row: usize, late: usize, time: i64, value: u6
 function growInMove(open: usize): void {
   const sizeClass = <u32>load<u8>(open, L.OPEN_CLASS);
   if (sizeClass === LARGEST_CLASS) unreachable();
-  const from: usize = load<u32>(open, L.OPEN_BUFFER), to = allocateBuffer(sizeClass + 1);
+  const from: usize = load<u32>(open, L.OPEN_BUFFER),
+    to = allocateBuffer(sizeClass + 1);
   memory.copy(to, from, bufferBytes(sizeClass));
   store<u32>(open, <u32>to, L.OPEN_BUFFER);
   store<u8>(open, <u8>(sizeClass + 1), L.OPEN_CLASS);
@@ -221,7 +259,8 @@ export function dropFromRow(row: usize, number: u32, generation: u32): void {
   let link = row + L.ROW_CHUNKS;
   for (let chunk: usize = load<u32>(link); chunk !== 0; ) {
     const previous = load<u32>(chunk, L.CHUNK_PREVIOUS);
-    if (load<u32>(chunk, L.CHUNK_WINDOW) === number && load<u32>(chunk, L.CHUNK_GENERATION) === generation) store<u32>(link, previous);
+    if (load<u32>(chunk, L.CHUNK_WINDOW) === number && load<u32>(chunk, L.CHUNK_GENERATION) === generation)
+      store<u32>(link, previous);
     else link = chunk + L.CHUNK_PREVIOUS;
     chunk = previous;
   }
@@ -230,7 +269,8 @@ export function dropFromRow(row: usize, number: u32, generation: u32): void {
 
 function dropOpen(open: usize, number: u32, generation: u32): void {
   const buffer: usize = load<u32>(open, L.OPEN_BUFFER);
-  if (buffer === 0 || load<u32>(open, L.OPEN_WINDOW) !== number || load<u32>(open, L.OPEN_GENERATION) !== generation) return;
+  if (buffer === 0 || load<u32>(open, L.OPEN_WINDOW) !== number || load<u32>(open, L.OPEN_GENERATION) !== generation)
+    return;
   store<u64>(open, 0, L.OPEN_PUBLISHED);
   freeBuffer(buffer, load<u8>(open, L.OPEN_CLASS));
   store<u32>(open, 0, L.OPEN_BUFFER);

@@ -9,7 +9,7 @@ import { allocate, allocateIn, listPush } from './memory';
 import { addPosting, intern } from './symbols';
 import { slot, tableInsert, tableMask } from './table';
 
-/** An alias that would make more than this many for each series is not kept: senders could invent spellings for ever. */
+/** An alias that would make more than this many for each series is not kept: senders could invent spellings. */
 const ALIASES_PER_SERIES: u32 = 4;
 const ALIASES_AT_LEAST: u32 = 1024;
 
@@ -37,8 +37,13 @@ export function findHashedAlias(tenant: usize, wire: usize, length: usize, hash:
     const entry = slot(table, i);
     const alias: usize = load<u32>(entry, 4);
     if (alias === 0) return 0;
-    if (load<u32>(entry) === hash && load<u32>(alias, L.ALIAS_LENGTH) === <u32>length
-      && load<u32>(alias, L.ALIAS_TENANT) === <u32>tenant && equal(alias + L.ALIAS_WIRE, wire, length)) return alias;
+    if (
+      load<u32>(entry) === hash &&
+      load<u32>(alias, L.ALIAS_LENGTH) === <u32>length &&
+      load<u32>(alias, L.ALIAS_TENANT) === <u32>tenant &&
+      equal(alias + L.ALIAS_WIRE, wire, length)
+    )
+      return alias;
   }
   return 0; // never: a table always has an empty slot
 }
@@ -65,10 +70,11 @@ export function findOrMakeRow(tenant: usize): usize {
   const pairs = <usize>L.SCRATCH + 65536;
   let hash = mix(seeded(), <u64>tenant);
   for (let i: u32 = 0; i < count; i++) {
-    const name = intern(labelName(i), labelNameLength(i)), value = intern(labelValue(i), labelValueLength(i));
-    store<u32>(pairs + (<usize>i << 3), <u32>name);
-    store<u32>(pairs + (<usize>i << 3), <u32>value, 4);
-    hash = mix(hash, (<u64>name << 32) | <u64>value);
+    const name = intern(labelName(i), labelNameLength(i)),
+      value = intern(labelValue(i), labelValueLength(i));
+    store<u32>(pairs + ((<usize>i) << 3), <u32>name);
+    store<u32>(pairs + ((<usize>i) << 3), <u32>value, 4);
+    hash = mix(hash, ((<u64>name) << 32) | <u64>value);
   }
   const h = finish(hash);
   const row = findRow(tenant, h, pairs, count);
@@ -85,15 +91,15 @@ function findRow(tenant: usize, hash: u32, pairs: usize, count: u32): usize {
     if (row === 0) return 0;
     if (load<u32>(entry) !== hash || load<u32>(row, L.ROW_TENANT) !== <u32>tenant) continue;
     const labels: usize = load<u32>(row, L.ROW_LABELS);
-    if (load<u32>(labels) === count && equal(labels + 4, pairs, <usize>count << 3)) return row;
+    if (load<u32>(labels) === count && equal(labels + 4, pairs, (<usize>count) << 3)) return row;
   }
   return 0; // never: a table always has an empty slot
 }
 
 function makeRow(tenant: usize, hash: u32, pairs: usize, count: u32): usize {
-  const labels = allocate(4 + (<usize>count << 3));
+  const labels = allocate(4 + ((<usize>count) << 3));
   store<u32>(labels, count);
-  memory.copy(labels + 4, pairs, <usize>count << 3);
+  memory.copy(labels + 4, pairs, (<usize>count) << 3);
   const row = allocateIn(L.ROW_SLAB, L.ROW_BYTES);
   store<u32>(row, <u32>labels, L.ROW_LABELS);
   store<u64>(row, load<u64>(L.NEXT_REF), L.ROW_REF);
@@ -102,7 +108,7 @@ function makeRow(tenant: usize, hash: u32, pairs: usize, count: u32): usize {
   store<u32>(row, hash, L.ROW_HASH);
   tableInsert(L.SERIES, hash, <u32>row);
   for (let i: u32 = 0; i < count; i++) {
-    const pair = labels + 4 + (<usize>i << 3);
+    const pair = labels + 4 + ((<usize>i) << 3);
     addPosting(tenant, load<u32>(pair), load<u32>(pair, 4), row);
   }
   listPush(tenant + L.TENANT_ROWS, <u32>row);

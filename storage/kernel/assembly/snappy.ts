@@ -28,7 +28,8 @@ export function decodeSnappy(from: usize, length: usize, to: usize, limit: usize
   let out = to;
   const outEnd = to + <usize>declared;
   // Far from both ends an element needs no bounds of its own: at most 5 bytes are read as its header, 64 written.
-  const safeEnd = end - min<usize>(end - from, FAST_ROOM), safeOutEnd = outEnd - min<usize>(<usize>declared, FAST_ROOM);
+  const safeEnd = end - min<usize>(end - from, FAST_ROOM),
+    safeOutEnd = outEnd - min<usize>(<usize>declared, FAST_ROOM);
   while (at < end) {
     const tag: u32 = load<u8>(at);
     if (at < safeEnd && out < safeOutEnd) {
@@ -65,13 +66,14 @@ export function decodeSnappy(from: usize, length: usize, to: usize, limit: usize
 function decodeElement(at: usize, end: usize, from: usize, out: usize, to: usize, outEnd: usize): usize {
   const tag: u32 = load<u8>(at);
   const kind = tag & 3;
-  let bytes = <usize>(tag >>> 2) + 1, header: usize = kind === 0 ? 1 : kind === 1 ? 2 : kind === 2 ? 3 : 5;
+  let bytes = <usize>(tag >>> 2) + 1,
+    header: usize = kind === 0 ? 1 : kind === 1 ? 2 : kind === 2 ? 3 : 5;
   if (kind === 0 && bytes > 60) header = bytes - 59;
   if (header > end - at) return damaged(at - from);
   if (kind === 0) {
     if (header > 1) {
       bytes = 0;
-      for (let i: usize = 1; i < header; i++) bytes |= <usize>load<u8>(at + i) << ((i - 1) << 3);
+      for (let i: usize = 1; i < header; i++) bytes |= (<usize>load<u8>(at + i)) << ((i - 1) << 3);
       if (bytes === 0xffffffff) return damaged(at - from);
       bytes += 1;
     }
@@ -81,7 +83,8 @@ function decodeElement(at: usize, end: usize, from: usize, out: usize, to: usize
     return at + header + bytes;
   }
   if (kind === 1) bytes = ((tag >>> 2) & 7) + 4;
-  const offset: usize = kind === 1 ? ((tag >>> 5) << 8) | load<u8>(at + 1) : kind === 2 ? load<u16>(at + 1) : load<u32>(at + 1);
+  const offset: usize =
+    kind === 1 ? ((tag >>> 5) << 8) | load<u8>(at + 1) : kind === 2 ? load<u16>(at + 1) : load<u32>(at + 1);
   if (offset === 0 || offset > out - to || bytes > outEnd - out) return damaged(at - from);
   copyOverlapping(out, offset, bytes);
   elementEnd = out + bytes;

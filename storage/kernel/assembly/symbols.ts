@@ -16,7 +16,12 @@ function lookUpSymbol(hash: u32, at: usize, length: usize): usize {
     const entry = slot(table, i);
     const symbol: usize = load<u32>(entry, 4);
     if (symbol === 0) return 0;
-    if (load<u32>(entry) === hash && load<u32>(symbol, L.SYMBOL_LENGTH) === <u32>length && equal(symbol + L.SYMBOL_TEXT, at, length)) return symbol;
+    if (
+      load<u32>(entry) === hash &&
+      load<u32>(symbol, L.SYMBOL_LENGTH) === <u32>length &&
+      equal(symbol + L.SYMBOL_TEXT, at, length)
+    )
+      return symbol;
   }
   return 0; // never: a table always has an empty slot
 }
@@ -35,7 +40,7 @@ export function intern(at: usize, length: usize): usize {
 }
 
 function hashTwo(a: usize, b: usize): u32 {
-  return finish(mix(seeded(), (<u64>a << 32) | <u64>b));
+  return finish(mix(seeded(), ((<u64>a) << 32) | <u64>b));
 }
 
 /** The label name of a tenant, or 0. `symbol` is the name's. */

@@ -9,7 +9,7 @@ import { allocate } from './memory';
 export const TABLE_ENTRIES: usize = 8;
 
 export function makeTable(root: usize, size: u32): void {
-  const table = allocate(TABLE_ENTRIES + (<usize>size << 3));
+  const table = allocate(TABLE_ENTRIES + ((<usize>size) << 3));
   store<u32>(table, size - 1);
   store<u32>(L.TABLE_GROWTH, load<u32>(L.TABLE_GROWTH) + <u32>TABLE_ENTRIES + (size << 4));
   atomic.store<u32>(root, <u32>table);
@@ -22,7 +22,7 @@ export function tableMask(table: usize): u32 {
 
 @inline
 export function slot(table: usize, index: u32): usize {
-  return table + TABLE_ENTRIES + (<usize>index << 3);
+  return table + TABLE_ENTRIES + ((<usize>index) << 3);
 }
 
 function place(table: usize, hash: u32, pointer: u32): void {
@@ -41,7 +41,7 @@ export function tableInsert(root: usize, hash: u32, pointer: u32): void {
   const mask = load<u32>(table);
   if (load<u32>(table, 4) >= mask - (mask >>> 2)) {
     const size = (mask + 1) << 1;
-    const grown = allocate(TABLE_ENTRIES + (<usize>size << 3));
+    const grown = allocate(TABLE_ENTRIES + ((<usize>size) << 3));
     store<u32>(grown, size - 1);
     store<u32>(L.TABLE_GROWTH, load<u32>(L.TABLE_GROWTH) + (size << 3));
     for (let i: u32 = 0; i <= mask; i++) {

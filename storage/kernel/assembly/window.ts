@@ -30,7 +30,8 @@ export function openWindow(tenant: usize, number: u32): usize {
   if (known !== 0) return known;
   const count = load<u32>(tenant, L.TENANT_WINDOWS);
   if (count === L.MAX_WINDOWS) return 0;
-  if (load<u32>(tenant, L.TENANT_WINDOW_SLOTS) === 0) store<u32>(tenant, <u32>allocate(L.MAX_WINDOWS * L.WINDOW_BYTES), L.TENANT_WINDOW_SLOTS);
+  if (load<u32>(tenant, L.TENANT_WINDOW_SLOTS) === 0)
+    store<u32>(tenant, <u32>allocate(L.MAX_WINDOWS * L.WINDOW_BYTES), L.TENANT_WINDOW_SLOTS);
   const window = windowAt(tenant, count);
   memory.fill(window, 0, L.WINDOW_BYTES);
   store<u32>(window, number, L.WINDOW_NUMBER);
@@ -73,17 +74,21 @@ export function releaseSealed(tenant: usize, window: usize): void {
 /** Whether a chunk of this window and generation still counts: open, or sealed and not yet released. */
 export function isLive(tenant: usize, number: u32, generation: u32): bool {
   const window = findWindow(tenant, number);
-  return window !== 0 && (load<u32>(window, L.WINDOW_GENERATION) === generation || load<u32>(window, L.WINDOW_SEALED) === generation);
+  return (
+    window !== 0 &&
+    (load<u32>(window, L.WINDOW_GENERATION) === generation || load<u32>(window, L.WINDOW_SEALED) === generation)
+  );
 }
 
 /** Room for a closed chunk of `bytes` among the pages of its window's generation. */
 export function allocateChunk(window: usize, generation: u32, bytes: u32): usize {
-  const pages = window + (load<u32>(window, L.WINDOW_GENERATION) === generation ? L.WINDOW_PAGES : L.WINDOW_SEALED_PAGES);
+  const pages =
+    window + (load<u32>(window, L.WINDOW_GENERATION) === generation ? L.WINDOW_PAGES : L.WINDOW_SEALED_PAGES);
   const size = (bytes + 7) & ~7;
   let page: usize = load<u32>(pages);
   if (page === 0 || load<u32>(page, L.PAGE_SIZE) - load<u32>(page, L.PAGE_USED) < size) {
     let sizeClass: u32 = page === 0 ? 0 : min<u32>(31 - clz(load<u32>(page, L.PAGE_SIZE)) - 10 + 1, LARGEST_PAGE_CLASS);
-    while ((<u32>1024 << sizeClass) - L.PAGE_HEADER_BYTES < size) sizeClass++;
+    while (((<u32>1024) << sizeClass) - L.PAGE_HEADER_BYTES < size) sizeClass++;
     const fresh = allocatePage(sizeClass);
     store<u32>(fresh, <u32>page, L.PAGE_NEXT);
     store<u32>(pages, <u32>fresh);
