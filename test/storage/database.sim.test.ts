@@ -246,6 +246,11 @@ test('whenever the power fails or the disk refuses, nothing acknowledged is miss
 });
 
 test('a seed gives the same run again', async () => {
-  const [first, second] = [await simulate(firstSeed), await simulate(firstSeed)];
-  expect([second.promised, ...second.events]).toEqual([first.promised, ...first.events]);
+  // Taken at once: what a machine without power still reports comes later, if there is a later.
+  const run = async (): Promise<unknown[]> => {
+    const { promised, events } = await simulate(firstSeed);
+    return [promised, ...events];
+  };
+  const first = await run();
+  expect(await run()).toEqual(first);
 });
