@@ -1,9 +1,11 @@
-/** What every way of writing has in common: whose samples they are, that they and their sender are counted, who wrote first. */
+/** What every way of writing has in common: whose samples they are, their and their sender's counts, who wrote first. */
+import type { Transform } from 'node:stream';
 import type { FastifyRequest } from 'fastify';
 import type { WriteOutcome } from '../../storage/index.ts';
 import { tenantOf } from '../tenants/tenant-id.ts';
 import { TenantLimit } from '../tenants/tenant-limit.ts';
 import { RequestError } from './errors.ts';
+import { WRITE_BODY_LIMIT_BYTES } from './request-body.ts';
 import { accountOf } from './routes.ts';
 import type { Protocol, SenderFacts } from './senders.ts';
 import type { Service } from './service.ts';
@@ -39,9 +41,23 @@ export class Intake {
     try {
       return look();
     } catch (error) {
-      this.#service.senders.of(request.raw, { tenant: this.#namedTenant(request), protocol }).countFailed(error);
+      this.#countFailed(request, protocol, error);
       throw error;
     }
+  }
+
+  /** A body without its packing, to be released; what the decoder refuses stands in the row of the request's sender. */
+  async unpack(request: FastifyRequest, protocol: Protocol, body: Buffer, decoder: () => Transform): Promise<Buffer> {
+    try {
+      return await this.#service.bodies.unpack(body, decoder, WRITE_BODY_LIMIT_BYTES);
+    } catch (error) {
+      this.#countFailed(request, protocol, error);
+      throw error;
+    }
+  }
+
+  #countFailed(request: FastifyRequest, protocol: Protocol, error: unknown): void {
+    this.#service.senders.of(request.raw, { tenant: this.#namedTenant(request), protocol }).countFailed(error);
   }
 
   /** The name under which a tenant is counted: '' for one that has stored nothing yet, which may not make metrics by its name. */

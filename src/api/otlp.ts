@@ -92,7 +92,7 @@ class OtlpWrites {
     if (decoder !== undefined) {
       const packed = body;
       try {
-        body = await bodies.unpack(packed, decoder, WRITE_BODY_LIMIT_BYTES);
+        body = await this.#intake.unpack(request, PROTOCOL, packed, decoder);
       } finally {
         bodies.release(packed);
       }

@@ -79,7 +79,7 @@ async function writeZstd(
   { bodies }: Service,
   intake: Intake,
 ): Promise<WriteOutcome> {
-  const body = await bodies.unpack(packed, zstdDecoder, WRITE_BODY_LIMIT_BYTES);
+  const body = await intake.unpack(request, PROTOCOL, packed, zstdDecoder);
   try {
     return await intake.write(request, from, body, 'none');
   } finally {

@@ -33,3 +33,10 @@ test.each([
   expect([answer.status, answer.text]).toEqual([status, expect.stringMatching(text)]);
   expect(api.database.stats()).toMatchObject({ samplesStored: 0, headSeries: 0 });
 });
+
+test('a body that cannot be unpacked stands in the row of its sender', async () => {
+  await using api = await serveDatabase();
+  await write(api.url, Buffer.from('not zstd at all'), ZSTD);
+  const { data } = (await (await fetch(`${api.url}/api/v1/status/senders`)).json()) as { data: unknown[] };
+  expect(data).toMatchObject([{ failedRequests: 1, lastRejection: expect.stringContaining('decompressed') }]);
+});
