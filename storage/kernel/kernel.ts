@@ -137,7 +137,7 @@ export class Kernel {
   outcome(): Outcome {
     const { memory } = this;
     const rejected: { reason: number; samples: number }[] = [];
-    for (let reason = 1; reason < 16; reason++) {
+    for (let reason = 1; reason < L.REASONS; reason++) {
       const samples = memory.word(L.OUT_REJECTED + reason * 4);
       if (samples > 0) rejected.push({ reason, samples });
     }

@@ -66,8 +66,8 @@ export const OUT_NEW_SERIES: u32 = 352;
 export const OUT_EXEMPLARS: u32 = 356;
 export const OUT_ORPHANS: u32 = 364; // replayed samples of series without a definition
 export const OUT_OFFENDERS: u32 = 360; // how many of the three below are filled
-export const OUT_REJECTED: u32 = 368; // u32 × 16, by reason
-export const OFFENDERS: u32 = 448; // 3 × OFFENDER_BYTES
+export const OUT_REJECTED: u32 = 384; // u32 × REASONS, by reason
+export const OFFENDERS: u32 = 512; // 3 × OFFENDER_BYTES
 export const OFFENDER_BYTES: u32 = 32;
 export const OFFENDER_REASON: u32 = 0;
 export const OFFENDER_LABELS: u32 = 4; // wire bytes of the labels
@@ -231,7 +231,8 @@ export const MAX_NAME_BYTES: u32 = 1024;
 export const MAX_VALUE_BYTES: u32 = 16384;
 export const MAX_SERIES_BYTES: u32 = 65536;
 
-// Why samples are rejected.
+// Why samples are rejected: less than REASONS.
+export const REASONS: u32 = 32;
 export const REJECT_NO_NAME: u32 = 1;
 export const REJECT_EMPTY_NAME: u32 = 2;
 export const REJECT_DUPLICATE_LABEL: u32 = 3;
