@@ -3,55 +3,19 @@ import protobuf from 'protobufjs';
 import { compressSync } from 'snappy';
 import { expect, test } from 'vitest';
 import { instantiate } from '../../../storage/kernel/instance.ts';
-import type { Outcome } from '../../../storage/kernel/kernel.ts';
 import * as L from '../../../storage/kernel/layout.ts';
 import { StorageError } from '../../../storage/lib/errors.ts';
-import { HeadModel, keyOf, type ModelOutcome } from '../../support/oracle/head-model.ts';
+import { HeadModel, keyOf } from '../../support/oracle/head-model.ts';
 import { readWriteRequest, type WireSeries } from '../../support/oracle/write-request.ts';
 import type { Bits64 } from '../../support/protocol.ts';
 import { Seeded } from '../../support/seeded.ts';
 import { bytesField, labelField, sampleField, seriesField, varint, varintField } from '../../support/wire-writer.ts';
+import { counts, expectSame as expectSameContent, stateOf } from './judge.ts';
 import { bitsOf, LATEST_MS, randomRequest } from './random-request.ts';
 import { HIGH_ARENA, START_MS, TestHead, WINDOW_MS } from './test-head.ts';
 
-const REASONS: ReadonlyMap<string, number> = new Map([
-  ['no-name', L.REJECT_NO_NAME],
-  ['empty-name', L.REJECT_EMPTY_NAME],
-  ['duplicate', L.REJECT_DUPLICATE_LABEL],
-  ['not-utf8', L.REJECT_NOT_UTF8],
-  ['too-many-labels', L.REJECT_TOO_MANY_LABELS],
-  ['name-too-long', L.REJECT_NAME_TOO_LONG],
-  ['value-too-long', L.REJECT_VALUE_TOO_LONG],
-  ['series-too-long', L.REJECT_SERIES_TOO_LONG],
-  ['negative', L.REJECT_NEGATIVE_TIME],
-  ['future', L.REJECT_FUTURE],
-  ['windows', L.REJECT_WINDOWS],
-  ['histogram', L.REJECT_HISTOGRAM],
-]);
-
-/** The counts of an outcome, in one form for the kernel and the model. */
-function counts(outcome: Outcome | ModelOutcome): object {
-  const { received, stored, duplicates, conflicts, newSeries, exemplars, rejected } = outcome;
-  const byReason = new Map<number, number>();
-  if (rejected instanceof Map)
-    for (const [reason, samples] of rejected) byReason.set(REASONS.get(reason) as number, samples);
-  else for (const { reason, samples } of rejected as Outcome['rejected']) byReason.set(reason, samples);
-  const sorted = [...byReason].sort(([a], [b]) => a - b);
-  return { received, stored, duplicates, conflicts, newSeries, exemplars, rejected: sorted };
-}
-
-/** Series with their bits, as the head and the model show them. */
-function bitsByTime(
-  series: ReadonlyMap<string, ReadonlyMap<number, { bits: bigint }>>,
-): Map<string, Map<number, bigint>> {
-  const plain = new Map<string, Map<number, bigint>>();
-  for (const [key, samples] of series)
-    plain.set(key, new Map([...samples].sort(([a], [b]) => a - b).map(([t, { bits }]) => [t, bits])));
-  return plain;
-}
-
 function expectSame(head: TestHead, model: HeadModel): void {
-  expect(bitsByTime(head.content())).toEqual(bitsByTime(model.series));
+  expectSameContent(head, head.tenant, model);
 }
 
 /** The project's own definition, with texts and values as the bytes they are. */
@@ -99,16 +63,6 @@ function asText(series: readonly Pick<WireSeries, 'labels' | 'samples'>[]): stri
         samples.map(({ timestampMs, bits }) => `${bits}@${timestampMs}`).join(' '),
     )
     .join('\n');
-}
-
-/** Everything that a refused body must leave as it was. */
-function stateOf({ kernel }: TestHead): object {
-  return {
-    head: kernel.memory.loadWord(L.WAL_HEAD),
-    sequence: kernel.nextSequence,
-    used: kernel.usedBytes,
-    rows: kernel.rowCount,
-  };
 }
 
 /** Lets the kernel and the model take a body; both refuse it, or tell the same. */

@@ -1,0 +1,95 @@
+/** The kernel and its oracles side by side: both get a body, and must refuse it or store and answer the same. */
+import { deepStrictEqual, fail, ok, strictEqual } from 'node:assert/strict';
+import type { Outcome } from '../../../storage/kernel/kernel.ts';
+import * as L from '../../../storage/kernel/layout.ts';
+import { StorageError } from '../../../storage/lib/errors.ts';
+import type { HeadModel, ModelOutcome } from '../../support/oracle/head-model.ts';
+import { decodeSnappyBlock } from '../../support/oracle/snappy-block.ts';
+import { readWriteRequest } from '../../support/oracle/write-request.ts';
+import { LATEST_MS } from './random-request.ts';
+import type { TestHead } from './test-head.ts';
+
+const REASONS: ReadonlyMap<string, number> = new Map([
+  ['no-name', L.REJECT_NO_NAME],
+  ['empty-name', L.REJECT_EMPTY_NAME],
+  ['duplicate', L.REJECT_DUPLICATE_LABEL],
+  ['not-utf8', L.REJECT_NOT_UTF8],
+  ['too-many-labels', L.REJECT_TOO_MANY_LABELS],
+  ['name-too-long', L.REJECT_NAME_TOO_LONG],
+  ['value-too-long', L.REJECT_VALUE_TOO_LONG],
+  ['series-too-long', L.REJECT_SERIES_TOO_LONG],
+  ['negative', L.REJECT_NEGATIVE_TIME],
+  ['future', L.REJECT_FUTURE],
+  ['windows', L.REJECT_WINDOWS],
+  ['histogram', L.REJECT_HISTOGRAM],
+]);
+
+/** What became of a body: 'unpacked' says that it was refused behind the decompression. */
+export type Verdict = 'not-unpacked' | 'unpacked' | 'stored';
+
+/** Lets the kernel and the model take a body; throws AssertionError where they differ. */
+export function judge(head: TestHead, tenant: number, model: HeadModel, body: Uint8Array): Verdict {
+  const unpacked = decodeSnappyBlock(body, L.MAX_BODY_BYTES);
+  if (unpacked.kind !== 'decoded') {
+    expectRefused(head, tenant, body, unpacked.kind === 'too-long' ? 'limit' : 'invalid');
+    return 'not-unpacked';
+  }
+  const series = readWriteRequest(unpacked.bytes);
+  if (series === undefined) {
+    expectRefused(head, tenant, body, 'invalid');
+    return 'unpacked';
+  }
+  const { status, outcome } = head.write(body, LATEST_MS, tenant);
+  strictEqual(status, L.APPLIED);
+  deepStrictEqual(counts(outcome), counts(model.apply(series, LATEST_MS)));
+  return 'stored';
+}
+
+function expectRefused(head: TestHead, tenant: number, body: Uint8Array, kind: StorageError['kind']): void {
+  const before = stateOf(head);
+  try {
+    head.kernel.receive(tenant, body);
+  } catch (error) {
+    ok(error instanceof StorageError, String(error));
+    strictEqual(error.kind, kind);
+    deepStrictEqual(stateOf(head), before);
+    return;
+  }
+  fail('the kernel took what the oracle refuses');
+}
+
+/** Throws AssertionError unless the head shows what the model has, bit by bit. */
+export function expectSame(head: TestHead, tenant: number, model: HeadModel): void {
+  deepStrictEqual(bitsByTime(head.content(tenant)), bitsByTime(model.series));
+}
+
+/** Everything that a refused body must leave as it was. */
+export function stateOf({ kernel }: TestHead): object {
+  return {
+    head: kernel.memory.loadWord(L.WAL_HEAD),
+    sequence: kernel.nextSequence,
+    used: kernel.usedBytes,
+    rows: kernel.rowCount,
+  };
+}
+
+/** The counts of an outcome, in one form for the kernel and the model. */
+export function counts(outcome: Outcome | ModelOutcome): object {
+  const { received, stored, duplicates, conflicts, newSeries, exemplars, rejected } = outcome;
+  const byReason = new Map<number, number>();
+  if (rejected instanceof Map)
+    for (const [reason, samples] of rejected) byReason.set(REASONS.get(reason) as number, samples);
+  else for (const { reason, samples } of rejected as Outcome['rejected']) byReason.set(reason, samples);
+  const sorted = [...byReason].sort(([a], [b]) => a - b);
+  return { received, stored, duplicates, conflicts, newSeries, exemplars, rejected: sorted };
+}
+
+/** Series with their bits, as the head and the model show them. */
+function bitsByTime(
+  series: ReadonlyMap<string, ReadonlyMap<number, { bits: bigint }>>,
+): Map<string, Map<number, bigint>> {
+  const plain = new Map<string, Map<number, bigint>>();
+  for (const [key, samples] of series)
+    plain.set(key, new Map([...samples].sort(([a], [b]) => a - b).map(([t, { bits }]) => [t, bits])));
+  return plain;
+}

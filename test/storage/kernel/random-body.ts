@@ -1,0 +1,89 @@
+/**
+ * Bodies for the fuzz: random requests, half of them changed before they are packed, a quarter after. Everything
+ * follows from the seed.
+ */
+import { compressSync } from 'snappy';
+import type { Seeded } from '../../support/seeded.ts';
+import { randomRequest } from './random-request.ts';
+
+/** What was done to a body. */
+export type Damage = 'none' | 'message' | 'packed';
+
+export interface RandomBody {
+  readonly damage: Damage;
+  readonly body: Uint8Array;
+}
+
+/** Bytes that mean something to the wire format. */
+const TELLING: readonly number[] = [0x00, 0x08, 0x09, 0x0a, 0x10, 0x12, 0x1a, 0x22, 0x2a, 0x7f, 0x80, 0xff];
+const MOST_CHANGES = 4;
+const MESSAGES = 64;
+const MET_AGAIN = 0.95;
+/** Long messages take the oracles most of their time and find little more: few are kept. */
+const LONG_BYTES = 1000;
+const LONG_KEPT = 0.05;
+
+/** Endless bodies. A message is met more than once, changed otherwise each time: making one is the dearest step. */
+export class RandomBodies {
+  readonly #random: Seeded;
+  readonly #messages: Uint8Array[] = [];
+
+  constructor(random: Seeded) {
+    this.#random = random;
+  }
+
+  next(): RandomBody {
+    return randomBody(this.#message(), this.#random);
+  }
+
+  #message(): Uint8Array {
+    const random = this.#random;
+    if (this.#messages.length === MESSAGES && random.chance(MET_AGAIN)) return random.pick(this.#messages);
+    let message = randomRequest(random);
+    while (message.length > LONG_BYTES && !random.chance(LONG_KEPT)) message = randomRequest(random);
+    this.#messages[this.#messages.length < MESSAGES ? this.#messages.length : random.below(MESSAGES)] = message;
+    return message;
+  }
+}
+
+function randomBody(message: Uint8Array, random: Seeded): RandomBody {
+  const kind = random.below(4);
+  if (kind < 2) return { damage: 'message', body: compressSync(changed(message, random)) };
+  const body = compressSync(message);
+  return kind === 2 ? { damage: 'none', body } : { damage: 'packed', body: changed(body, random) };
+}
+
+/** Some bytes replaced, flipped, put in, taken out, copied elsewhere, or the end cut off. */
+function changed(bytes: Uint8Array, random: Seeded): Uint8Array {
+  let result = Uint8Array.from(bytes);
+  for (let changes = random.between(1, MOST_CHANGES); changes > 0; changes--) result = changedOnce(result, random);
+  return result;
+}
+
+function changedOnce(bytes: Uint8Array<ArrayBuffer>, random: Seeded): Uint8Array<ArrayBuffer> {
+  const at = random.below(bytes.length + 1);
+  const kind = random.below(6);
+  if (bytes.length === 0 || kind === 0) return spliced(bytes, at, 0, [randomByte(random)]);
+  if (kind === 1) return spliced(bytes, at, random.between(1, 3), []);
+  if (kind === 2) {
+    const from = random.below(bytes.length);
+    return spliced(bytes, at, 0, bytes.subarray(from, from + random.between(1, 40)));
+  }
+  if (kind === 3 && random.chance(0.3)) return bytes.slice(0, at);
+  const place = random.below(bytes.length);
+  bytes[place] = kind === 4 ? (bytes[place] as number) ^ (1 << random.below(8)) : randomByte(random);
+  return bytes;
+}
+
+function spliced(bytes: Uint8Array, at: number, removed: number, inserted: ArrayLike<number>): Uint8Array<ArrayBuffer> {
+  const behind = bytes.subarray(Math.min(at + removed, bytes.length));
+  const result = new Uint8Array(at + inserted.length + behind.length);
+  result.set(bytes.subarray(0, at));
+  result.set(inserted, at);
+  result.set(behind, at + inserted.length);
+  return result;
+}
+
+function randomByte(random: Seeded): number {
+  return random.chance(0.5) ? random.pick(TELLING) : random.below(256);
+}
