@@ -10,7 +10,7 @@ export interface KernelExports {
   findSymbol(at: number, length: number): number;
   findName(tenant: number, symbol: number): number;
   findPair(name: number, value: number): number;
-  validate(tenant: number, length: number): number;
+  validateV1(tenant: number, length: number): number;
   apply(tenant: number, latest: bigint): number;
   pushFrame(payload: number, length: number): void;
   redefine(upTo: number): number;

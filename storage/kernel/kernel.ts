@@ -99,7 +99,7 @@ export class Kernel {
   receive(tenant: number, body: Uint8Array, compression: Compression = 'snappy'): void {
     if (body.length > L.MAX_BODY_BYTES)
       throw new StorageError('limit', `body of ${body.length} bytes; at most ${L.MAX_BODY_BYTES}`);
-    if (this.#kernel.validate(tenant, this.#unpack(body, compression)) !== 0) return;
+    if (this.#kernel.validateV1(tenant, this.#unpack(body, compression)) !== 0) return;
     const code = this.memory.word(L.ERROR_CODE);
     if (code === L.ERROR_SERIES_COUNT)
       throw new StorageError('limit', `too many series (limit ${L.MAX_SERIES_PER_REQUEST})`);

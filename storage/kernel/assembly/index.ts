@@ -11,7 +11,8 @@ export { crc32c } from './crc32c';
 export { decodeSnappy } from './snappy';
 export { pushFrame } from './record';
 export { cover, replay } from './replay';
-export { apply, validate } from './request';
+export { apply } from './apply';
+export { validateV1 } from './request-v1';
 export { findName, findPair, findSymbol } from './symbols';
 export { findTenant } from './tenants';
 

@@ -1,0 +1,212 @@
+/**
+ * The second walk over a request: follows the plan, makes what is new, places the samples and writes the WAL records.
+ * It stops where the records are full and goes on when called again.
+ */
+import * as L from '../layout';
+import { readVarint, varintEnd } from './bytes';
+import { labelActual, readLabels, skipField } from './labels';
+import { ROOM_FOR_SERIES, roomLeft } from './memory';
+import { FETCH_AHEAD, HISTOGRAM, LABEL, planEntry, SAMPLE, touch } from './plan';
+import { beginRecords, definitionsFull, endRecords, recordDefinition, recordSample, samplesFull } from './record';
+import { CONFLICT, DUPLICATE, FIRST_REJECT, NO_ROOM, place, STORED } from './rows';
+import { addAlias, findAlias, findOrMakeRow, rowIsNew } from './series';
+
+/** Where scattered labels are gathered: the body as received is not needed any more, and they are not longer. */
+const GATHERED: usize = L.IN;
+const OFFENDER_LABELS: usize = L.SCRATCH + 1310720;
+
+// The outcome of the series at work.
+let stored: u32 = 0;
+let duplicates: u32 = 0;
+let conflicts: u32 = 0;
+let newest: i64 = 0;
+
+/**
+ * Applies the plan from where it stopped. `latest` is the newest time that is accepted. Answers APPLIED, APPLIED_PART
+ * (the records are full: call again when the ring has room) or OUT_OF_MEMORY (what was applied stays applied); in each
+ * case the records are in the ring.
+ */
+export function apply(tenant: usize, latest: i64): u32 {
+  const count = load<u32>(L.PLAN_COUNT);
+  const sealedUntil = load<i64>(tenant, L.TENANT_SEALED_UNTIL);
+  let next = load<u32>(L.PLAN_NEXT),
+    previous: usize = 0,
+    result: u32 = L.APPLIED;
+  stored = duplicates = conflicts = 0;
+  newest = load<i64>(tenant, L.TENANT_NEWEST);
+  beginRecords();
+  for (; next < count; next++) {
+    const entry = planEntry(next);
+    if (!roomLeft(ROOM_FOR_SERIES)) {
+      result = L.OUT_OF_MEMORY;
+      break;
+    }
+    if (definitionsFull(0)) {
+      result = L.APPLIED_PART;
+      break;
+    }
+    if ((next & (FETCH_AHEAD - 1)) === 0) fetchAhead(entry);
+    if (load<u32>(entry, L.PLAN_SAMPLES) === 0) continue;
+    let alias: usize = load<u32>(entry, L.PLAN_ALIAS);
+    let row: usize = load<u32>(entry, L.PLAN_ROW);
+    if (alias !== 0) row = load<u32>(alias, L.ALIAS_ROW);
+    else if (row === 0) {
+      row = resolve(tenant, entry);
+      if (row === 0) continue;
+      store<u32>(entry, <u32>row, L.PLAN_ROW);
+      alias = load<u32>(entry, L.PLAN_ALIAS);
+    }
+    if (previous !== 0 && alias !== 0 && load<u32>(previous, L.ALIAS_NEXT) !== <u32>alias)
+      store<u32>(previous, <u32>alias, L.ALIAS_NEXT);
+    previous = alias;
+    result = applySamples(tenant, row, entry, latest, sealedUntil);
+    if (result !== L.APPLIED) break;
+  }
+  store<u32>(L.PLAN_NEXT, next);
+  report(tenant);
+  endRecords();
+  return result;
+}
+
+/**
+ * Touches what the next series will need, all of a kind in one short loop, so that the cache misses overlap: rows, then
+ * the ends of their open chunks. Entries behind the plan hold old pointers or none, which may be read.
+ */
+function fetchAhead(entry: usize): void {
+  const end = entry + FETCH_AHEAD * L.PLAN_ENTRY_BYTES;
+  let touched: u32 = 0;
+  for (let at = entry; at < end; at += L.PLAN_ENTRY_BYTES)
+    touched ^= load<u32>(load<u32>(at, L.PLAN_ALIAS), L.ALIAS_ROW);
+  for (let at = entry; at < end; at += L.PLAN_ENTRY_BYTES)
+    touched ^= load<u8>(load<u32>(load<u32>(at, L.PLAN_ALIAS), L.ALIAS_ROW) + L.ROW_OPEN, L.OPEN_PUBLISHED);
+  for (let at = entry; at < end; at += L.PLAN_ENTRY_BYTES) {
+    const row: usize = load<u32>(load<u32>(at, L.PLAN_ALIAS), L.ALIAS_ROW);
+    touched ^= load<u8>(
+      load<u32>(row + L.ROW_OPEN, L.OPEN_BUFFER) + (load<u32>(row + L.ROW_OPEN, L.OPEN_PUBLISHED) >>> 3),
+    );
+  }
+  touch(touched);
+}
+
+function report(tenant: usize): void {
+  store<i64>(tenant, newest, L.TENANT_NEWEST);
+  store<u64>(tenant, load<u64>(tenant, L.TENANT_SAMPLES) + stored, L.TENANT_SAMPLES);
+  store<u32>(L.OUT_STORED, load<u32>(L.OUT_STORED) + stored);
+  store<u32>(L.OUT_DUPLICATES, load<u32>(L.OUT_DUPLICATES) + duplicates);
+  store<u32>(L.OUT_CONFLICTS, load<u32>(L.OUT_CONFLICTS) + conflicts);
+}
+
+/** The row of a series whose wire labels are not known yet; 0 if it is refused. Leaves its alias in the plan. */
+function resolve(tenant: usize, entry: usize): usize {
+  const wire = wireLabels(entry),
+    length = wireLength;
+  let alias: usize = length > L.MAX_SERIES_BYTES ? 0 : findAlias(tenant, wire, length);
+  if (alias === 0) {
+    const problem = readLabels(wire, length);
+    if (problem !== 0) {
+      reject(problem, load<u32>(entry, L.PLAN_SAMPLES), entry, 0);
+      return 0;
+    }
+    const row = findOrMakeRow(tenant);
+    if (rowIsNew) {
+      recordDefinition(row);
+      store<u32>(L.OUT_NEW_SERIES, load<u32>(L.OUT_NEW_SERIES) + 1);
+    }
+    alias = addAlias(tenant, wire, length, row);
+    if (alias === 0) return row;
+  }
+  store<u32>(entry, <u32>alias, L.PLAN_ALIAS);
+  return load<u32>(alias, L.ALIAS_ROW);
+}
+
+let wireLength: usize = 0;
+
+/** The label fields of a series in one piece, `wireLength` bytes; valid until those of another one are asked for. */
+function wireLabels(entry: usize): usize {
+  const labels: usize = load<u32>(entry, L.PLAN_LABELS);
+  wireLength = load<u32>(entry, L.PLAN_LABELS_BYTES);
+  if (wireLength !== L.SCATTERED) return labels;
+  const end: usize = load<u32>(entry, L.PLAN_END);
+  let to = GATHERED;
+  for (let at = labels; at < end; ) {
+    const next = skipField(at, end);
+    if (load<u8>(at) === LABEL) {
+      memory.copy(to, at, next - at);
+      to += next - at;
+    }
+    at = next;
+  }
+  wireLength = to - GATHERED;
+  return GATHERED;
+}
+
+/** Places the samples of a series: APPLIED, or APPLIED_PART or OUT_OF_MEMORY with the place to go on in the plan. */
+function applySamples(tenant: usize, row: usize, entry: usize, latest: i64, sealedUntil: i64): u32 {
+  const end: usize = load<u32>(entry, L.PLAN_END),
+    ref = load<u64>(row, L.ROW_REF);
+  let at: usize = load<u32>(entry, L.PLAN_FIELDS);
+  while (at < end) {
+    const tag = load<u8>(at);
+    if (tag !== SAMPLE) {
+      if (tag === HISTOGRAM) reject(L.REJECT_HISTOGRAM, 1, entry, 0);
+      at = skipField(at, end);
+      continue;
+    }
+    if (samplesFull()) {
+      store<u32>(entry, <u32>at, L.PLAN_FIELDS);
+      return L.APPLIED_PART;
+    }
+    const start = at,
+      size = <usize>readVarint(at + 1, end);
+    const body = varintEnd;
+    at = body + size;
+    let value: u64 = 0,
+      time: i64 = 0;
+    for (let field = body; field < at; ) {
+      const fieldTag = load<u8>(field);
+      if (fieldTag === 0x09) {
+        value = load<u64>(field + 1);
+        field += 9;
+      } else if (fieldTag === 0x10) {
+        time = <i64>readVarint(field + 1, at);
+        field = varintEnd;
+      } else field = skipField(field, at);
+    }
+    const verdict =
+      time < 0
+        ? FIRST_REJECT + L.REJECT_NEGATIVE_TIME
+        : time > latest
+          ? FIRST_REJECT + L.REJECT_FUTURE
+          : place(tenant, row, time, value, sealedUntil);
+    if (verdict === STORED) {
+      stored++;
+      if (time > newest) newest = time;
+      recordSample(ref, time, value);
+    } else if (verdict === DUPLICATE) duplicates++;
+    else if (verdict === CONFLICT) conflicts++;
+    else if (verdict === NO_ROOM) {
+      store<u32>(entry, <u32>start, L.PLAN_FIELDS);
+      return L.OUT_OF_MEMORY;
+    } else reject(verdict - FIRST_REJECT, 1, entry, time);
+  }
+  return L.APPLIED;
+}
+
+/** Counts rejected samples and remembers the first offenders. */
+function reject(reason: u32, samples: u32, entry: usize, time: i64): void {
+  const counter = <usize>L.OUT_REJECTED + ((<usize>reason) << 2);
+  store<u32>(counter, load<u32>(counter) + samples);
+  const offenders = load<u32>(L.OUT_OFFENDERS);
+  if (offenders === 3) return;
+  const at = <usize>L.OFFENDERS + <usize>offenders * L.OFFENDER_BYTES;
+  const copy = OFFENDER_LABELS + <usize>offenders * L.MAX_SERIES_BYTES;
+  const labels = wireLabels(entry),
+    length = min<usize>(wireLength, L.MAX_SERIES_BYTES);
+  memory.copy(copy, labels, length);
+  store<u32>(at, reason, L.OFFENDER_REASON);
+  store<u32>(at, <u32>copy, L.OFFENDER_LABELS);
+  store<u32>(at, <u32>length, L.OFFENDER_LABELS_BYTES);
+  store<u32>(at, labelActual, L.OFFENDER_ACTUAL);
+  store<i64>(at, time, L.OFFENDER_TIME);
+  store<u32>(L.OUT_OFFENDERS, offenders + 1);
+}

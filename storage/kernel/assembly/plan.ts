@@ -1,0 +1,28 @@
+/** The plan of a request: its series in the order of the message, found by the first walk and applied by the second. */
+import * as L from '../layout';
+
+// Tags of a series' fields of remote write 1.0, which also say what is in a plan.
+export const LABEL: u8 = 0x0a; // field 1, length-delimited
+export const SAMPLE: u8 = 0x12;
+export const HISTOGRAM: u8 = 0x22;
+
+/** So many series are looked ahead at. */
+export const FETCH_AHEAD: u32 = 16;
+/** What was only touched ends up here, so that the reads are not optimized away. */
+let fetched: u32 = 0;
+export function touch(words: u32): void {
+  fetched = words;
+}
+
+/** The address of an entry. */
+@inline
+export function planEntry(index: u32): usize {
+  return <usize>L.PLAN + <usize>index * L.PLAN_ENTRY_BYTES;
+}
+
+/** Begins an empty plan, and the counts of its request. */
+export function beginPlan(): void {
+  store<u32>(L.PLAN_NEXT, 0);
+  store<u32>(L.PLAN_COUNT, 0);
+  memory.fill(L.OUT_RECEIVED, 0, L.OFFENDERS - L.OUT_RECEIVED);
+}
