@@ -45,9 +45,9 @@ function fuzzTenant(
   const model = new HeadModel();
   try {
     for (let i = 0; i < bodies; i++) {
-      const { damage, body } = source.next();
+      const { body, isMessageChanged } = source.next();
       tally.bodies++;
-      if (damage === 'message') tally.changedMessages++;
+      if (isMessageChanged) tally.changedMessages++;
       tally.verdicts[judge(head, tenant, model, body)]++;
     }
     expectSame(head, tenant, model);

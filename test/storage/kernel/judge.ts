@@ -1,5 +1,5 @@
 /** The kernel and its oracles side by side: both get a body, and must refuse it or store and answer the same. */
-import { deepStrictEqual, fail, ok, strictEqual } from 'node:assert/strict';
+import { deepStrictEqual, fail, match, ok, strictEqual } from 'node:assert/strict';
 import type { Outcome } from '../../../storage/kernel/kernel.ts';
 import * as L from '../../../storage/kernel/layout.ts';
 import { StorageError } from '../../../storage/lib/errors.ts';
@@ -31,12 +31,14 @@ export type Verdict = 'not-unpacked' | 'unpacked' | 'stored';
 export function judge(head: TestHead, tenant: number, model: HeadModel, body: Uint8Array): Verdict {
   const unpacked = decodeSnappyBlock(body, L.MAX_BODY_BYTES);
   if (unpacked.kind !== 'decoded') {
-    expectRefused(head, tenant, body, unpacked.kind === 'too-long' ? 'limit' : 'invalid');
+    const text =
+      unpacked.kind === 'too-long' ? /^snappy: declared length/ : `snappy: corrupt input at byte ${unpacked.at}`;
+    expectRefused(head, tenant, body, unpacked.kind === 'too-long' ? 'limit' : 'invalid', text);
     return 'not-unpacked';
   }
   const series = readWriteRequest(unpacked.bytes);
   if (series === undefined) {
-    expectRefused(head, tenant, body, 'invalid');
+    expectRefused(head, tenant, body, 'invalid', /^protobuf: .+ at byte \d+$/);
     return 'unpacked';
   }
   const { status, outcome } = head.write(body, LATEST_MS, tenant);
@@ -45,13 +47,21 @@ export function judge(head: TestHead, tenant: number, model: HeadModel, body: Ui
   return 'stored';
 }
 
-function expectRefused(head: TestHead, tenant: number, body: Uint8Array, kind: StorageError['kind']): void {
+function expectRefused(
+  head: TestHead,
+  tenant: number,
+  body: Uint8Array,
+  kind: StorageError['kind'],
+  text: RegExp | string,
+): void {
   const before = stateOf(head);
   try {
     head.kernel.receive(tenant, body);
   } catch (error) {
     ok(error instanceof StorageError, String(error));
     strictEqual(error.kind, kind);
+    if (typeof text === 'string') strictEqual(error.message, text);
+    else match(error.message, text);
     deepStrictEqual(stateOf(head), before);
     return;
   }

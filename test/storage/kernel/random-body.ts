@@ -4,14 +4,13 @@
  */
 import { compressSync } from 'snappy';
 import type { Seeded } from '../../support/seeded.ts';
+import { varint } from '../../support/wire-writer.ts';
 import { randomRequest } from './random-request.ts';
 
-/** What was done to a body. */
-export type Damage = 'none' | 'message' | 'packed';
-
 export interface RandomBody {
-  readonly damage: Damage;
   readonly body: Uint8Array;
+  /** Whether the message was changed before it was packed. */
+  readonly isMessageChanged: boolean;
 }
 
 /** Bytes that mean something to the wire format. */
@@ -48,9 +47,29 @@ export class RandomBodies {
 
 function randomBody(message: Uint8Array, random: Seeded): RandomBody {
   const kind = random.below(4);
-  if (kind < 2) return { damage: 'message', body: compressSync(changed(message, random)) };
-  const body = compressSync(message);
-  return kind === 2 ? { damage: 'none', body } : { damage: 'packed', body: changed(body, random) };
+  if (kind < 2) return { body: compressSync(changed(message, random)), isMessageChanged: true };
+  const body = random.chance(0.5) ? compressSync(message) : packed(message, random);
+  return { body: kind === 2 ? body : changed(body, random), isMessageChanged: false };
+}
+
+/** A snappy block as no compressor writes it: short literals and copies that reach as far back as they can, or farther. */
+function packed(message: Uint8Array, random: Seeded): Uint8Array {
+  const block: number[] = [...varint(message.length)];
+  for (let at = 0; at < message.length; ) {
+    const back = random.pick([at, at + 1, 1, random.between(1, at + 1)]);
+    const length = Math.min(random.between(1, 60), message.length - at);
+    const isCopy = random.chance(0.3) && (repeats(message, at, back, length) || random.chance(0.01));
+    if (isCopy && back < 65_536) block.push(((length - 1) << 2) | 2, back & 255, back >>> 8);
+    else block.push((length - 1) << 2, ...message.subarray(at, at + length));
+    at += length;
+  }
+  return Uint8Array.from(block);
+}
+
+/** Whether the bytes from `at` on are those that begin `back` bytes before. */
+function repeats(bytes: Uint8Array, at: number, back: number, length: number): boolean {
+  for (let i = at; i < at + length; i++) if (back > at || bytes[i] !== bytes[i - back]) return false;
+  return true;
 }
 
 /** Some bytes replaced, flipped, put in, taken out, copied elsewhere, or the end cut off. */
