@@ -70,4 +70,16 @@ export const MUTANTS: readonly Mutant[] = [
     find: 'if (reinterpret<u64>(<f64>whole / scale) === bits) {',
     replace: 'if (<f64>whole / scale === value) {',
   },
+  {
+    what: 'fields: a field may end one byte behind what holds it',
+    file: 'fields.ts',
+    find: 'if (size > <u64>(end - body)) {',
+    replace: 'if (size > <u64>(end - body) + 1) {',
+  },
+  {
+    what: 'requests: a series is taken for the expected one without a look at its last eight bytes',
+    file: 'request-v1.ts',
+    find: 'equal(alias + L.ALIAS_WIRE, body, length)',
+    replace: 'equal(alias + L.ALIAS_WIRE, body, length - min<usize>(length, 8))',
+  },
 ];
