@@ -84,6 +84,7 @@ export class Intake {
       throw error;
     });
     sender.count(outcome);
+    sender.look(body, compression);
     if (outcome.rejected < outcome.received) this.#tenants.add(tenant);
     this.#metrics.count(this.countedName(tenant), outcome);
     if (this.#isFirst && outcome.received > 0)

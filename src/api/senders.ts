@@ -4,13 +4,19 @@
  */
 import type { IncomingMessage } from 'node:http';
 import { LRUCache } from 'lru-cache';
+import { uncompressSync } from 'snappy';
 import type { Clock, WriteOutcome } from '../../storage/index.ts';
+import { inBoth, type SharedLabels, sharedLabels } from '../ingest/shared-labels.ts';
+import type { QueueLag } from './sender-lag.ts';
 
 const MAX_SENDERS = 1000;
 const SHOWN_CHARACTERS = 200;
 const MESSAGE_CHARACTERS = 1000;
 /** The time over which a rate forgets. */
 const RATE_MS = 60_000;
+/** A body is looked into this often, if it is not larger than this: a fraction of a millisecond of work. */
+const LOOK_EVERY_MS = 60_000;
+const LOOK_BYTES = 256 * 1024;
 
 /** How the samples came. */
 export type Protocol = 'remote-write-1.0' | 'otlp';
@@ -42,6 +48,13 @@ export interface SenderReport {
   /** Why samples or a whole request were refused last; '' if none ever was. */
   readonly lastRejection: string;
   readonly lastRejectionTime?: string;
+  /** What all its series have, as far as it was looked: the sender's external labels, and what else never differs. */
+  readonly externalLabels: Readonly<Record<string, string>>;
+}
+
+/** A row with what the sender's own metrics say of it, where it ships them. */
+export interface SenderReportWithLag extends SenderReport {
+  readonly queues: readonly QueueLag[];
 }
 
 interface Identity extends SenderFacts {
@@ -64,6 +77,8 @@ class Sender {
   #conflicts = 0;
   #lastRejection = '';
   #lastRejectionMs = 0;
+  #sharedLabels: SharedLabels | undefined;
+  #lookedMs = Number.NEGATIVE_INFINITY;
   /** Samples of late, each worth e^(−age / RATE_MS). */
   #recentSamples = 0;
 
@@ -95,6 +110,15 @@ class Sender {
     this.#reject(error instanceof Error ? error.message : String(error));
   }
 
+  /** Now and then, looks into a body that the engine took. */
+  look(body: Uint8Array, compression: 'snappy' | 'none'): void {
+    if (this.#lastSeenMs - this.#lookedMs < LOOK_EVERY_MS || body.length > LOOK_BYTES) return;
+    this.#lookedMs = this.#lastSeenMs;
+    const message = compression === 'snappy' ? (uncompressSync(Buffer.from(body)) as Buffer) : body;
+    const labels = sharedLabels(message);
+    if (labels !== undefined) this.#sharedLabels = inBoth(this.#sharedLabels, labels);
+  }
+
   report(): SenderReport {
     const nowMs = this.#clock.nowMs();
     return {
@@ -111,6 +135,7 @@ class Sender {
       rejected: Object.fromEntries(this.#rejected),
       lastRejection: this.#lastRejection,
       ...(this.#lastRejectionMs === 0 ? {} : { lastRejectionTime: new Date(this.#lastRejectionMs).toISOString() }),
+      externalLabels: Object.fromEntries(this.#sharedLabels ?? []),
     };
   }
 

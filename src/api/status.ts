@@ -6,6 +6,8 @@ import { refuseCrossSite } from './cross-site.ts';
 import { sendSuccess } from './envelope.ts';
 import { RequestError } from './errors.ts';
 import { addRoute, readPaths } from './routes.ts';
+import { type QueueLag, queueLags } from './sender-lag.ts';
+import type { SenderReport, SenderReportWithLag } from './senders.ts';
 import type { Service } from './service.ts';
 
 /** Adds /-/healthy, /-/ready and their aliases, /metrics, buildinfo, senders, /-/quit and /-/reload. */
@@ -52,12 +54,35 @@ export function addStatusRoutes(app: FastifyInstance, service: Service): void {
     methods: ['GET'],
     paths: readPaths('/api/v1/status/senders'),
     errorsAs: 'json',
-    respond: (_request, reply) => sendSuccess(reply, service.senders.report()),
+    respond: async (_request, reply) => sendSuccess(reply, await sendersWithLag(service)),
   });
   addLifecycleRoutes(app, service);
 }
 
 const TEXT = 'text/plain; charset=utf-8';
+
+/** The senders' table; a queue stands with every sender of its tenant whose labels it has. */
+async function sendersWithLag(service: Service): Promise<SenderReportWithLag[]> {
+  const rows = service.senders.report();
+  const tenants = [...new Set(rows.map(({ tenant }) => tenant))];
+  const lags = new Map(
+    await Promise.all(tenants.map(async (tenant) => [tenant, await lagsOf(tenant, service)] as const)),
+  );
+  return rows.map((row) => ({ ...row, queues: (lags.get(row.tenant) ?? []).filter((queue) => isOf(row, queue)) }));
+}
+
+/** The table is wanted most when not everything works: then it comes without them. */
+async function lagsOf(tenant: string, service: Service): Promise<QueueLag[]> {
+  try {
+    return await queueLags(service.readers, tenant, service.clock.nowMs());
+  } catch {
+    return [];
+  }
+}
+
+function isOf({ protocol, externalLabels }: SenderReport, { labels }: QueueLag): boolean {
+  return protocol !== 'otlp' && Object.entries(externalLabels).every(([name, value]) => labels[name] === value);
+}
 
 /**
  * Prometheus' shape. Without `features`, by which Grafana would take this for a Mimir and offer what is not there.

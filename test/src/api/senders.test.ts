@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { expect, test } from 'vitest';
-import { type SenderFacts, type SenderReport, Senders } from '../../../src/api/senders.ts';
+import { type SenderFacts, type SenderReportWithLag, Senders } from '../../../src/api/senders.ts';
 import { writeRequest } from '../../support/remote-write.ts';
 import { serve, serveDatabase, write } from './serve.ts';
 
@@ -8,9 +8,9 @@ const UP = [['__name__', 'up']] as const;
 const T: SenderFacts = { tenant: 't', protocol: 'remote-write-1.0' };
 const U: SenderFacts = { tenant: 'u', protocol: 'remote-write-1.0' };
 
-async function reports(url: string): Promise<SenderReport[]> {
+async function reports(url: string): Promise<SenderReportWithLag[]> {
   const response = await fetch(`${url}/api/v1/status/senders`);
-  const { status, data } = (await response.json()) as { status: string; data: SenderReport[] };
+  const { status, data } = (await response.json()) as { status: string; data: SenderReportWithLag[] };
   expect([response.status, status]).toEqual([200, 'success']);
   return data;
 }
@@ -56,6 +56,39 @@ test('each sender has a row: what it sent, what became of it, and why something 
   expect(Date.parse(first?.lastRejectionTime ?? '')).toBeGreaterThanOrEqual(nowMs - 1);
   expect(Date.parse(first?.firstSeen ?? '')).toBeLessThanOrEqual(Date.parse(first?.lastSeen ?? ''));
   expect(first?.samplesPerSecond).toBeGreaterThan(0);
+});
+
+test('what all series of a sender have stands in its row, and its queues with the lag that its own metrics tell', async () => {
+  await using api = await serveDatabase();
+  const nowMs = Date.now();
+  const external = [
+    ['cluster', 'eu'],
+    ['instance', 'prom:9090'],
+  ] as const;
+  const own = (name: string, value: number, ...more: (readonly [string, string])[]) => ({
+    labels: [['__name__', name], ...external, ...more] as const,
+    samples: [[nowMs - 1000, value]] as const,
+  });
+  const queue = [
+    ['remote_name', 'varve'],
+    ['url', 'http://varve/api/v1/write'],
+  ] as const;
+  const body = writeRequest([
+    own('up', 1),
+    own('prometheus_remote_storage_highest_timestamp_in_seconds', 1_700_000_100),
+    own('prometheus_remote_storage_queue_highest_sent_timestamp_seconds', 1_700_000_070.5, ...queue),
+  ]);
+  expect((await write(api.url, body, { headers: { 'user-agent': 'Prometheus/3.7.3' } })).status).toBe(204);
+  const other = writeRequest([{ labels: [...UP, ['cluster', 'us']], samples: [[nowMs, 1]] }]);
+  expect((await write(api.url, other, { headers: { 'user-agent': 'vmagent' } })).status).toBe(204);
+  expect(await reports(api.url)).toMatchObject([
+    { userAgent: 'vmagent', externalLabels: { cluster: 'us' }, queues: [] },
+    {
+      userAgent: 'Prometheus/3.7.3',
+      externalLabels: Object.fromEntries(external),
+      queues: [{ labels: Object.fromEntries([...external, ...queue]), lagSeconds: 29.5 }],
+    },
+  ]);
 });
 
 test('what is refused by its headers is in the row of its sender, too', async () => {
