@@ -21,7 +21,7 @@ import type { Executor } from './io/executor.ts';
 import type { DirectoryLock, FileSystem } from './io/file-system.ts';
 import type { Random } from './io/random.ts';
 import { isSystemError } from './io/system-error.ts';
-import { type Compression, Kernel } from './kernel/kernel.ts';
+import { type Compression, Kernel, type TimeRules } from './kernel/kernel.ts';
 import * as L from './kernel/layout.ts';
 import { StorageError } from './lib/errors.ts';
 import { UlidGenerator, ulidTimeMs } from './lib/ulid.ts';
@@ -67,6 +67,8 @@ export interface DatabaseOptions {
   readonly defaultTenant: string;
   /** A tenant that was silent for so long is cut whole. */
   readonly idleCutMs: number;
+  /** Which times samples may have; see `defaultTimeRules`. */
+  readonly times?: Partial<TimeRules>;
   readonly walSegmentBytes?: number;
   readonly fileSystem: FileSystem;
   readonly clock: Clock;
@@ -269,7 +271,11 @@ async function openParts(options: DatabaseOptions, lock: DirectoryLock): Promise
   fileSystem.makeDirectory(blocksDirectory);
   const { bucket, blocks, own } = await openBlocks(options, identity);
 
-  const kernel = new Kernel({ budgetBytes: options.memoryBudgetBytes, seed: randomWord(random) });
+  const kernel = new Kernel({
+    budgetBytes: options.memoryBudgetBytes,
+    seed: randomWord(random),
+    ...(options.times === undefined ? {} : { times: options.times }),
+  });
   const report = await replayLog(fileSystem, directory, kernel, own, {
     onProgress: (replayedBytes, totalBytes) => onEvent({ kind: 'replay-progress', replayedBytes, totalBytes }),
     onDamage: (message) => onEvent({ kind: 'wal-damage', message }),

@@ -13,6 +13,7 @@ export type { World } from './io/world.ts';
 export { ChunkCodec } from './kernel/chunk-codec.ts';
 export { ByteWriter } from './lib/bytes.ts';
 export { crc32c } from './lib/crc32c.ts';
+export { DURATION_UNITS_MS } from './lib/duration.ts';
 export { CorruptionError, StorageError, type StorageErrorKind } from './lib/errors.ts';
 export type { Labels } from './model/labels.ts';
 export { Matcher, type MatcherType } from './model/matcher.ts';

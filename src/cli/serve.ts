@@ -122,6 +122,11 @@ function openDatabase(settings: ServeSettings, directory: string, journal: Datab
     tenantLabelName: settings.tenantLabelName,
     defaultTenant: settings.defaultTenantId,
     idleCutMs: settings.idleCutMs,
+    times: {
+      futureMs: settings.futureMs,
+      outOfOrderMs: settings.outOfOrderMs,
+      maxOpenWindows: settings.maxOpenWindows,
+    },
     fileSystem: nodeFileSystem,
     clock: systemClock,
     random: systemRandom,

@@ -36,6 +36,11 @@ const HEAD_MEMORY_SHARE = 0.5;
 const SMALLEST_HEAD_BYTES = 64 * 1024 * 1024;
 /** The head lies in one WebAssembly memory, which ends at 4 GiB and holds requests and the WAL's ring too. */
 const LARGEST_HEAD_BYTES = 3840 * 1024 * 1024;
+/** The head of a tenant spans 3 h between cuts, and one window more comes within the time of a cut. */
+const FEWEST_OPEN_WINDOWS = 4;
+/** Half a year. */
+const MOST_OPEN_WINDOWS = 2048;
+const YEAR_MS = 365 * 86_400_000;
 const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 
 /** Settings as the flags alone say them; undefined: follows from the machine or from another flag. */
@@ -119,6 +124,32 @@ export const SERVE_FLAGS: { readonly [Setting in keyof GivenSettings]: Flag<Give
     defaults: ['3h'],
     repeatable: false,
     parse: one(parsePositiveDuration),
+  },
+  outOfOrderMs: {
+    name: 'tsdb.out-of-order.time-window',
+    placeholder: '<duration>',
+    description:
+      "Samples older than the tenant's newest one by more than this wait for the next regular cut. None is refused.",
+    defaults: ['24h'],
+    repeatable: false,
+    parse: one(parseDuration),
+  },
+  futureMs: {
+    name: 'tsdb.too-far-in-future.time-window',
+    placeholder: '<duration>',
+    description: 'Samples later than now by more than this are refused.',
+    defaults: ['10m'],
+    repeatable: false,
+    parse: one(parseFutureWindow),
+  },
+  maxOpenWindows: {
+    name: 'receive.max-open-windows',
+    placeholder: '<count>',
+    description:
+      'Windows of 2h of which a tenant may have samples that are not in blocks yet; those of others get 400.',
+    defaults: ['128'],
+    repeatable: false,
+    parse: one((text) => parseCount(text, FEWEST_OPEN_WINDOWS, MOST_OPEN_WINDOWS)),
   },
   defaultTenantId: {
     name: 'receive.default-tenant-id',
@@ -269,6 +300,18 @@ function parsePositiveDuration(text: string): number {
   const ms = parseDuration(text);
   if (ms === 0) throw new ValueError('want more than 0');
   return ms;
+}
+
+function parseFutureWindow(text: string): number {
+  const ms = parseDuration(text);
+  if (ms > YEAR_MS) throw new ValueError('want at most 1y');
+  return ms;
+}
+
+function parseCount(text: string, least: number, most: number): number {
+  const count = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
+  if (!(count >= least && count <= most)) throw new ValueError(`want ${least} to ${most}`);
+  return count;
 }
 
 function parseTenantId(text: string): string {

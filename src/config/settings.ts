@@ -28,6 +28,12 @@ export interface ServeSettings {
   readonly memoryBudgetBytes: number;
   /** --head.idle-cut */
   readonly idleCutMs: number;
+  /** --tsdb.out-of-order.time-window */
+  readonly outOfOrderMs: number;
+  /** --tsdb.too-far-in-future.time-window */
+  readonly futureMs: number;
+  /** --receive.max-open-windows */
+  readonly maxOpenWindows: number;
   /** --receive.default-tenant-id */
   readonly defaultTenantId: string;
   /** --receive.tenant-header */

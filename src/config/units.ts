@@ -1,15 +1,7 @@
 /** Durations and sizes as people write them, in flags, files and output: `1h30m`, `512MiB`. */
+import { DURATION_UNITS_MS } from '../../storage/index.ts';
 import { ValueError } from './value-error.ts';
 
-const DURATION_UNITS_MS: readonly (readonly [unit: string, ms: number])[] = [
-  ['y', 365 * 86_400_000],
-  ['w', 7 * 86_400_000],
-  ['d', 86_400_000],
-  ['h', 3_600_000],
-  ['m', 60_000],
-  ['s', 1000],
-  ['ms', 1],
-];
 const DURATION = new RegExp(`^${DURATION_UNITS_MS.map(([unit]) => `(?:(\\d+)${unit})?`).join('')}$`);
 
 /** Milliseconds of a duration as Prometheus writes it: `5m`, `1h30m`, `1d`, `0`; units descend. Throws ValueError. */
@@ -20,19 +12,6 @@ export function parseDuration(text: string): number {
   const ms = DURATION_UNITS_MS.reduce((sum, [, unitMs], i) => sum + Number(parts[i + 1] ?? 0) * unitMs, 0);
   if (!Number.isSafeInteger(ms)) throw new ValueError('want a duration below 285 000 years');
   return ms;
-}
-
-/** The duration in the form that parseDuration reads: 5_400_000 is `1h30m`. `ms` is an integer ≥ 0. */
-export function formatDuration(ms: number): string {
-  let rest = ms;
-  let text = '';
-  // Weeks and years are read, but nobody likes to be shown 1w3d.
-  for (const [unit, unitMs] of DURATION_UNITS_MS.filter(([unit]) => unit !== 'y' && unit !== 'w')) {
-    const count = Math.floor(rest / unitMs);
-    if (count > 0) text += `${count}${unit}`;
-    rest -= count * unitMs;
-  }
-  return text === '' ? '0s' : text;
 }
 
 const SIZE_UNITS = ['', 'K', 'M', 'G', 'T', 'P'];

@@ -8,10 +8,7 @@ import * as L from '../kernel/layout.ts';
 import { StorageError } from '../lib/errors.ts';
 import type { Wal } from '../wal/wal.ts';
 import type { KernelGuard } from './kernel-guard.ts';
-import { TOO_MANY_WINDOWS, type WriteOutcome, writeOutcome } from './write-outcome.ts';
-
-/** Samples later than this after now are rejected: one wrong clock must not move a tenant's windows. */
-const MAX_FUTURE_MS = 600_000;
+import { type WriteOutcome, writeOutcome } from './write-outcome.ts';
 
 /** A tenant that wrote: its handle in the kernel, and when it last did. */
 export interface ActiveTenant {
@@ -82,13 +79,6 @@ export class HeadWriter {
         `the head is at its memory budget (--head.memory-budget); ${outcome.stored} samples of the request were stored`,
       );
     }
-    const crowded = outcome.rejectedBy.get(TOO_MANY_WINDOWS) ?? 0;
-    if (crowded > 0) {
-      throw new StorageError(
-        'unavailable',
-        `${crowded} samples wait for a cut: the tenant has samples of ${L.MAX_WINDOWS} windows of 2h in the head; ${outcome.stored} samples of the request were stored`,
-      );
-    }
     return outcome;
   }
 
@@ -104,11 +94,13 @@ export class HeadWriter {
     body: Uint8Array,
     compression: Compression | undefined,
   ): { status: number; outcome: WriteOutcome } | Promise<{ status: number; outcome: WriteOutcome }> {
-    const latestMs = this.#clock.nowMs() + MAX_FUTURE_MS;
+    // One wrong clock must not move a tenant's windows.
+    const { times } = this.#kernel;
+    const latestMs = this.#clock.nowMs() + times.futureMs;
     const finish = (status: number): { status: number; outcome: WriteOutcome } => {
       const outcome = this.#kernel.outcome();
       this.#count(outcome);
-      return { status, outcome: writeOutcome(outcome, latestMs) };
+      return { status, outcome: writeOutcome(outcome, { ...times, latestMs }) };
     };
     return this.#guard.run(() => {
       this.#kernel.receive(tenant.handle, body, compression);

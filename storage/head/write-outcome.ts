@@ -1,6 +1,7 @@
 /** What became of a request, in the words that its sender reads. */
-import type { Offender, Outcome } from '../kernel/kernel.ts';
+import type { Offender, Outcome, TimeRules } from '../kernel/kernel.ts';
 import * as L from '../kernel/layout.ts';
+import { formatDuration } from '../lib/duration.ts';
 
 export interface WriteOutcome {
   /** Samples in the request: stored + duplicates + conflicts + rejected. */
@@ -21,12 +22,15 @@ export interface WriteOutcome {
 interface Reason {
   /** For counters. */
   readonly slug: string;
-  /** For people; `latestMs` is the newest time that was accepted. */
-  readonly text: (offender: Offender, latestMs: number) => string;
+  /** For people. */
+  readonly text: (offender: Offender, rules: WriteRules) => string;
 }
 
-/** Not for ever: a cut makes room. */
-export const TOO_MANY_WINDOWS = 'too-many-windows';
+/** By what a request was judged. */
+export interface WriteRules extends TimeRules {
+  /** The newest time that was accepted. */
+  readonly latestMs: number;
+}
 
 const reasons = new Map<number, Reason>([
   [L.REJECT_NO_NAME, { slug: 'missing-name', text: () => 'missing __name__' }],
@@ -54,25 +58,38 @@ const reasons = new Map<number, Reason>([
     L.REJECT_FUTURE,
     {
       slug: 'too-far-in-future',
-      text: (_, latestMs) => `too far in the future (limit 10m: ${new Date(latestMs).toISOString()})`,
+      text: (_, { futureMs, latestMs }) =>
+        `too far in the future (limit ${formatDuration(futureMs)}: ${new Date(latestMs).toISOString()}; --tsdb.too-far-in-future.time-window)`,
     },
   ],
   [
     L.REJECT_WINDOWS,
     {
-      slug: TOO_MANY_WINDOWS,
-      text: () => `the tenant has samples of ${L.MAX_WINDOWS} windows of 2h in the head already`,
+      slug: 'too-many-windows',
+      text: (_, { maxOpenWindows }) =>
+        `the tenant has samples of ${maxOpenWindows} windows of 2h in the head already (--receive.max-open-windows)`,
     },
+  ],
+  [L.REJECT_TIME_RANGE, { slug: 'timestamp-out-of-range', text: () => 'timestamp beyond 2^53 ms' }],
+  [
+    L.REJECT_TIME_UNIT,
+    { slug: 'wrong-time-unit', text: (o, rules) => `looks like ${unitOf(o.timestampMs, rules)}, want milliseconds` },
   ],
   [L.REJECT_HISTOGRAM, { slug: 'histogram', text: () => 'native histograms are not supported yet' }],
 ]);
 
-const isAboutTime = new Set<number>([L.REJECT_NEGATIVE_TIME, L.REJECT_FUTURE, L.REJECT_WINDOWS]);
+const isAboutTime = new Set<number>([
+  L.REJECT_NEGATIVE_TIME,
+  L.REJECT_FUTURE,
+  L.REJECT_WINDOWS,
+  L.REJECT_TIME_RANGE,
+  L.REJECT_TIME_UNIT,
+]);
 /** A longer label set is cut in the text. */
 const MAX_LABEL_TEXT = 512;
 
-/** Turns the kernel's counts into the answer; `latestMs` is the newest time that was accepted. */
-export function writeOutcome(outcome: Outcome, latestMs: number): WriteOutcome {
+/** Turns the kernel's counts into the answer. */
+export function writeOutcome(outcome: Outcome, rules: WriteRules): WriteOutcome {
   const { received, stored, duplicates, conflicts, newSeries } = outcome;
   const rejectedBy = new Map(outcome.rejected.map(({ reason, samples }) => [slugOf(reason), samples]));
   const rejected = received - stored - duplicates - conflicts;
@@ -83,7 +100,7 @@ export function writeOutcome(outcome: Outcome, latestMs: number): WriteOutcome {
     conflicts,
     rejected,
     newSeries,
-    message: rejected === 0 ? '' : messageOf(outcome, rejected, latestMs),
+    message: rejected === 0 ? '' : messageOf(outcome, rejected, rules),
     rejectedBy,
   };
 }
@@ -91,14 +108,21 @@ export function writeOutcome(outcome: Outcome, latestMs: number): WriteOutcome {
 function messageOf(
   { received, stored, offenders, rejected: byReason }: Outcome,
   rejected: number,
-  latestMs: number,
+  rules: WriteRules,
 ): string {
   const first = offenders.map((offender) => {
     const time = isAboutTime.has(offender.reason) ? ` @${offender.timestampMs}` : '';
-    return `${reasons.get(offender.reason)?.text(offender, latestMs)} ${labelText(offender.labels)}${time}`;
+    return `${reasons.get(offender.reason)?.text(offender, rules)} ${labelText(offender.labels)}${time}`;
   });
   const counts = byReason.map(({ reason, samples }) => `${samples} ${slugOf(reason)}`);
   return `stored ${stored} of ${received} samples; rejected ${rejected}: ${[...first, `in all ${counts.join(', ')}`].join('; ')}`;
+}
+
+/** The unit in which a time that was refused for its unit is a time of about now. */
+function unitOf(time: number, { latestMs, futureMs }: WriteRules): string {
+  const nowMs = latestMs - futureMs;
+  if (time < nowMs) return 'seconds';
+  return time / nowMs < 30_000 ? 'microseconds' : 'nanoseconds';
 }
 
 function slugOf(reason: number): string {

@@ -17,11 +17,29 @@ const MAX_ADDRESS = 0xffff0000;
 /** Room the ring must have before a request is applied: both records full, with their frames. */
 const RING_ROOM = 2 * L.RECORD_BYTES + 2 * L.FRAME_HEADER_BYTES;
 
+/** Which times samples may have. Milliseconds of data time. */
+export interface TimeRules {
+  /** How far after now a sample may be. */
+  readonly futureMs: number;
+  /** A window that ended so long before the tenant's newest sample is late from its first sample on. */
+  readonly outOfOrderMs: number;
+  /** 2 h windows of which a tenant may have samples in the head. */
+  readonly maxOpenWindows: number;
+}
+
+export const defaultTimeRules: TimeRules = {
+  futureMs: 600_000,
+  outOfOrderMs: 86_400_000,
+  maxOpenWindows: L.MAX_WINDOWS,
+};
+
 export interface KernelSettings {
   /** Bytes that series and samples may take. */
   readonly budgetBytes: number;
   /** Seed of the hash tables, so that nobody can prepare collisions. */
   readonly seed: number;
+  /** Which times are taken; as `defaultTimeRules` says where nothing is given. */
+  readonly times?: Partial<TimeRules>;
   /** Where the arena begins; later than usual only to test high addresses. */
   readonly arenaAddress?: number;
 }
@@ -61,6 +79,7 @@ const malformed = new Map([
 
 export class Kernel {
   readonly memory: SharedMemory;
+  readonly times: TimeRules;
   readonly #kernel: KernelExports;
   readonly #arena: number;
 
@@ -73,6 +92,10 @@ export class Kernel {
     this.memory = new SharedMemory(new WebAssembly.Memory({ initial, maximum: 65536, shared: true }));
     this.#kernel = instantiate(this.memory.memory);
     this.#kernel.initialize(arena, soft | 0, hard | 0, settings.seed | 0);
+    this.times = { ...defaultTimeRules, ...settings.times };
+    this.memory.setLong(L.FUTURE_MS, BigInt(this.times.futureMs));
+    this.memory.setLong(L.OUT_OF_ORDER_MS, BigInt(this.times.outOfOrderMs));
+    this.memory.setWord(L.MAX_OPEN_WINDOWS, this.times.maxOpenWindows);
   }
 
   /**

@@ -75,6 +75,11 @@ export const OFFENDER_LABELS_BYTES: u32 = 8;
 export const OFFENDER_ACTUAL: u32 = 12;
 export const OFFENDER_TIME: u32 = 16; // i64
 
+// What the server was told about times and windows. Milliseconds of data time.
+export const MAX_OPEN_WINDOWS: u32 = 832; // of a tenant
+export const OUT_OF_ORDER_MS: u32 = 840; // i64: a window that ended so long before the tenant's newest sample is late
+export const FUTURE_MS: u32 = 848; // i64: how far after now a sample may be
+
 // Words shared with the WAL writer, each on a cache line of its own side. Positions are bytes mod 2^32.
 export const WAL_HEAD: u32 = 1024;
 export const WAL_TAIL: u32 = 1088;
@@ -145,18 +150,19 @@ export const TENANT_KEY: u32 = 20; // a symbol
 export const TENANT_NEWEST: u32 = 24; // i64: time of the newest sample, -1 if there was none
 export const TENANT_SEALED_UNTIL: u32 = 32; // i64: end of the newest window ever sealed
 export const TENANT_WINDOWS: u32 = 40; // how many are live
-export const TENANT_WINDOW_SLOTS: u32 = 44; // MAX_WINDOWS × WINDOW_BYTES
+export const TENANT_WINDOW_SLOTS: u32 = 44; // behind how many of WINDOW_BYTES there is room for
 export const TENANT_SAMPLES: u32 = 48; // u64: stored in all
 
 // A live 2 h window of a tenant: the generation that takes samples, and the sealed one that is being cut.
-export const MAX_WINDOWS: u32 = 128;
-export const WINDOW_BYTES: u32 = 24;
+export const MAX_WINDOWS: u32 = 128; // of a tenant, unless the server was told another number
+export const WINDOW_BYTES: u32 = 28;
 export const WINDOW_NUMBER: u32 = 0;
 export const WINDOW_GENERATION: u32 = 4;
 export const WINDOW_SEALED: u32 = 8; // 0 = none
 export const WINDOW_PAGES: u32 = 12; // pages of closed chunks of the open generation
 export const WINDOW_SEALED_PAGES: u32 = 16;
 export const WINDOW_TOUCHED: u32 = 20; // 0 = the open generation holds nothing
+export const WINDOW_LATE: u32 = 24; // 1 = it was late when its first sample came
 
 // A page of closed chunks: [next | bytes | used | …].
 export const PAGE_NEXT: u32 = 0;
@@ -245,6 +251,8 @@ export const REJECT_NEGATIVE_TIME: u32 = 9;
 export const REJECT_FUTURE: u32 = 10;
 export const REJECT_WINDOWS: u32 = 11;
 export const REJECT_HISTOGRAM: u32 = 12;
+export const REJECT_TIME_RANGE: u32 = 13;
+export const REJECT_TIME_UNIT: u32 = 24;
 
 // What is wrong with a whole request (ERROR_CODE; ERROR_AT is the byte).
 export const ERROR_SNAPPY: u32 = 1;

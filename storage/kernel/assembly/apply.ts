@@ -10,6 +10,7 @@ import { FETCH_AHEAD, HISTOGRAM, LABEL, planEntry, SAMPLE, touch } from './plan'
 import { beginRecords, definitionsFull, endRecords, recordDefinition, recordSample, samplesFull } from './record';
 import { CONFLICT, DUPLICATE, FIRST_REJECT, NO_ROOM, place, STORED } from './rows';
 import { addAlias, findAlias, findOrMakeRow, rowIsNew } from './series';
+import { isPlain, judgeTime, setLatest } from './time';
 
 /** Where scattered labels are gathered: the body as received is not needed any more, and they are not longer. */
 const GATHERED: usize = L.IN;
@@ -34,6 +35,7 @@ export function apply(tenant: usize, latest: i64): u32 {
     result: u32 = L.APPLIED;
   stored = duplicates = conflicts = 0;
   newest = load<i64>(tenant, L.TENANT_NEWEST);
+  setLatest(latest);
   beginRecords();
   for (; next < count; next++) {
     const entry = planEntry(next);
@@ -59,7 +61,7 @@ export function apply(tenant: usize, latest: i64): u32 {
     if (previous !== 0 && alias !== 0 && load<u32>(previous, L.ALIAS_NEXT) !== <u32>alias)
       store<u32>(previous, <u32>alias, L.ALIAS_NEXT);
     previous = alias;
-    result = applySamples(tenant, row, entry, latest, sealedUntil);
+    result = applySamples(tenant, row, entry, sealedUntil);
     if (result !== L.APPLIED) break;
   }
   store<u32>(L.PLAN_NEXT, next);
@@ -141,7 +143,7 @@ function wireLabels(entry: usize): usize {
 }
 
 /** Places the samples of a series: APPLIED, or APPLIED_PART or OUT_OF_MEMORY with the place to go on in the plan. */
-function applySamples(tenant: usize, row: usize, entry: usize, latest: i64, sealedUntil: i64): u32 {
+function applySamples(tenant: usize, row: usize, entry: usize, sealedUntil: i64): u32 {
   const end: usize = load<u32>(entry, L.PLAN_END),
     ref = load<u64>(row, L.ROW_REF);
   let at: usize = load<u32>(entry, L.PLAN_FIELDS);
@@ -172,12 +174,8 @@ function applySamples(tenant: usize, row: usize, entry: usize, latest: i64, seal
         field = varintEnd;
       } else field = skipField(field, at);
     }
-    const verdict =
-      time < 0
-        ? FIRST_REJECT + L.REJECT_NEGATIVE_TIME
-        : time > latest
-          ? FIRST_REJECT + L.REJECT_FUTURE
-          : place(tenant, row, time, value, sealedUntil);
+    const problem = isPlain(time) ? 0 : judgeTime(time);
+    const verdict = problem === 0 ? place(tenant, row, time, value, sealedUntil) : FIRST_REJECT + problem;
     if (verdict === STORED) {
       stored++;
       if (time > newest) newest = time;

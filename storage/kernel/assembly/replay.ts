@@ -66,6 +66,15 @@ export function cover(tenant: usize, window: u32, generation: u32, position: u64
 
 /** Replays the record at `at`, logged at `sequence`. Answers REPLAYED, REPLAY_DAMAGED or OUT_OF_MEMORY. */
 export function replay(at: usize, length: usize, sequence: u64): u32 {
+  // What was acknowledged comes back, also if a tenant may have fewer windows now.
+  const maxOpenWindows = load<u32>(L.MAX_OPEN_WINDOWS);
+  store<u32>(L.MAX_OPEN_WINDOWS, 0xffffffff);
+  const answer = replayRecord(at, length, sequence);
+  store<u32>(L.MAX_OPEN_WINDOWS, maxOpenWindows);
+  return answer;
+}
+
+function replayRecord(at: usize, length: usize, sequence: u64): u32 {
   const type = length === 0 ? 0 : load<u8>(at);
   if (type === L.RECORD_SAMPLES) return replaySamples(at, length, sequence);
   if (type === L.RECORD_DEFINITIONS) return replayDefinitions(at + 1, at + length);

@@ -7,6 +7,9 @@ import * as L from '../layout';
 import { allocate, allocatePage, freePages } from './memory';
 
 const LARGEST_PAGE_CLASS: u32 = 6; // 64 KiB
+const SLOTS_AT_LEAST: u32 = 4;
+/** Before the slots: for how many there is room. */
+const ROOM_BYTES: usize = 8;
 
 @inline
 function windowAt(tenant: usize, index: u32): usize {
@@ -29,15 +32,35 @@ export function openWindow(tenant: usize, number: u32): usize {
   const known = findWindow(tenant, number);
   if (known !== 0) return known;
   const count = load<u32>(tenant, L.TENANT_WINDOWS);
-  if (count === L.MAX_WINDOWS) return 0;
-  if (load<u32>(tenant, L.TENANT_WINDOW_SLOTS) === 0)
-    store<u32>(tenant, <u32>allocate(L.MAX_WINDOWS * L.WINDOW_BYTES), L.TENANT_WINDOW_SLOTS);
+  if (count >= load<u32>(L.MAX_OPEN_WINDOWS)) return 0;
+  if (count === roomForWindows(tenant)) growSlots(tenant, count);
   const window = windowAt(tenant, count);
   memory.fill(window, 0, L.WINDOW_BYTES);
   store<u32>(window, number, L.WINDOW_NUMBER);
   store<u32>(window, takeGeneration(), L.WINDOW_GENERATION);
+  store<u32>(window, <u32>isLate(tenant, number), L.WINDOW_LATE);
   atomic.store<u32>(tenant, count + 1, L.TENANT_WINDOWS);
   return window;
+}
+
+/** Whether the window ended longer before the tenant's newest sample than samples may come out of order. */
+function isLate(tenant: usize, number: u32): bool {
+  const end = (<i64>number + 1) * L.WINDOW_MS;
+  return end <= load<i64>(tenant, L.TENANT_NEWEST) - load<i64>(L.OUT_OF_ORDER_MS);
+}
+
+function roomForWindows(tenant: usize): u32 {
+  const slots: usize = load<u32>(tenant, L.TENANT_WINDOW_SLOTS);
+  return slots === 0 ? 0 : load<u32>(slots - ROOM_BYTES);
+}
+
+/** Doubles the room of a tenant that holds `count` windows. What it had is not used again: all of it is less than this. */
+function growSlots(tenant: usize, count: u32): void {
+  const room = max<u32>(count << 1, SLOTS_AT_LEAST);
+  const slots = allocate(ROOM_BYTES + room * L.WINDOW_BYTES) + ROOM_BYTES;
+  store<u32>(slots - ROOM_BYTES, room);
+  memory.copy(slots, load<u32>(tenant, L.TENANT_WINDOW_SLOTS), count * L.WINDOW_BYTES);
+  store<u32>(tenant, <u32>slots, L.TENANT_WINDOW_SLOTS);
 }
 
 function takeGeneration(): u32 {

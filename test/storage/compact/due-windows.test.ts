@@ -1,6 +1,6 @@
 import { beforeEach, expect, test } from 'vitest';
 import { dueWindows } from '../../../storage/compact/due-windows.ts';
-import { Kernel } from '../../../storage/kernel/kernel.ts';
+import { Kernel, type TimeRules } from '../../../storage/kernel/kernel.ts';
 import { WINDOW_MS } from '../../../storage/model/time-range.ts';
 import { writeRequest } from '../../support/remote-write.ts';
 
@@ -11,9 +11,13 @@ let kernel: Kernel;
 let tenant: number;
 
 beforeEach(() => {
-  kernel = new Kernel({ budgetBytes: 64 * 1024 * 1024, seed: 1 });
-  tenant = kernel.tenant('a');
+  useRules({});
 });
+
+function useRules(times: Partial<TimeRules>): void {
+  kernel = new Kernel({ budgetBytes: 64 * 1024 * 1024, seed: 1, times });
+  tenant = kernel.tenant('a');
+}
 
 /** Writes samples at these times, in hours since the begin of the first window. */
 function write(...hours: number[]): void {
@@ -78,4 +82,33 @@ test('late samples of many windows do not wait until there is no room for others
   for (let window = 60; window < 70; window++) write(-2 * window);
   expect(due().length).toBeGreaterThan(60);
   expect(due()).not.toContain(1);
+});
+
+test('what is older than the out-of-order window waits for a regular cut, also if nothing was cut yet', () => {
+  write(0);
+  write(-30, -27);
+  expect(due()).toEqual([]);
+  write(3);
+  expect(due()).toEqual([-15, -14, 0]);
+});
+
+test('what is out of order, and not older than the out-of-order window, is cut when it is old enough', () => {
+  write(0);
+  write(-23);
+  expect(due()).toEqual([-12]);
+  useRules({ outOfOrderMs: 0 });
+  write(0);
+  write(-23);
+  expect(due()).toEqual([]);
+  write(3);
+  expect(due()).toEqual([-12, 0]);
+});
+
+test('how many windows are many follows from how many there may be', () => {
+  useRules({ maxOpenWindows: 8, outOfOrderMs: 0 });
+  write(0);
+  write(-2, -4, -6);
+  expect(due()).toEqual([]);
+  write(-8);
+  expect(due()).toEqual([-4, -3, -2]);
 });

@@ -88,6 +88,24 @@ test('late samples go with the next regular cut; of two values at one time the f
   expect(new Set(list?.bits)).toEqual(new Set(withBits([[0, 1]]).map(([, bits]) => bits)));
 });
 
+test('a sender that is back after six hours makes one late block a window and flush', async () => {
+  await opened.write('a', hours(0, 6.2));
+  await looks(4);
+  expect(cuts().map(({ hour }) => hour)).toEqual([0, 2]);
+  // It catches up in order, across windows that are blocks already and others that are not, while its neighbour goes on.
+  for (let hour = 0; hour < 6; hour += 0.5) {
+    await opened.write('a', hours(hour, hour + 0.5), 'back');
+    await looks(1);
+  }
+  await opened.write('a', hours(6.2, 7.2));
+  await looks(6);
+  expect(cuts().slice(2)).toEqual([
+    { tenant: 'a', hour: 0, samples: 12 },
+    { tenant: 'a', hour: 2, samples: 12 },
+    { tenant: 'a', hour: 4, samples: 24 },
+  ]);
+});
+
 test('a tenant that fell silent is cut whole, one that writes is not', async () => {
   await opened.write('silent', hours(0, 0.5));
   await opened.write('silent', hours(-9, -8.5));

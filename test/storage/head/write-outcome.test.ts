@@ -1,9 +1,10 @@
 import { expect, test } from 'vitest';
-import { writeOutcome } from '../../../storage/head/write-outcome.ts';
-import type { Offender, Outcome } from '../../../storage/kernel/kernel.ts';
+import { type WriteRules, writeOutcome } from '../../../storage/head/write-outcome.ts';
+import { defaultTimeRules, type Offender, type Outcome } from '../../../storage/kernel/kernel.ts';
 import * as L from '../../../storage/kernel/layout.ts';
 
 const LATEST_MS = Date.UTC(2026, 0, 1);
+const RULES: WriteRules = { ...defaultTimeRules, latestMs: LATEST_MS };
 const nothing: Outcome = {
   received: 0,
   stored: 0,
@@ -22,11 +23,11 @@ function offender(reason: number, facts: Partial<Offender> = {}): Offender {
 /** The text for one sample refused for this reason. */
 function textOf(reason: number, facts: Partial<Offender> = {}): string {
   const rejected = [{ reason, samples: 1 }];
-  return writeOutcome({ ...nothing, received: 1, rejected, offenders: [offender(reason, facts)] }, LATEST_MS).message;
+  return writeOutcome({ ...nothing, received: 1, rejected, offenders: [offender(reason, facts)] }, RULES).message;
 }
 
 test('duplicates and conflicts are success, and say nothing', () => {
-  const outcome = writeOutcome({ ...nothing, received: 9, stored: 4, duplicates: 3, conflicts: 2 }, LATEST_MS);
+  const outcome = writeOutcome({ ...nothing, received: 9, stored: 4, duplicates: 3, conflicts: 2 }, RULES);
   expect(outcome).toMatchObject({ received: 9, stored: 4, duplicates: 3, conflicts: 2, rejected: 0, message: '' });
   expect(outcome.rejectedBy.size).toBe(0);
 });
@@ -47,7 +48,7 @@ test('the text names the first offenders and counts all by reason', () => {
         offender(L.REJECT_NO_NAME, { labels: [] }),
       ],
     },
-    LATEST_MS,
+    RULES,
   );
   expect(outcome.message).toBe(
     'stored 1900 of 2000 samples; rejected 100: missing __name__ {job="a\\"b"}; negative timestamp {__name__="up"} @-1; ' +
@@ -77,8 +78,16 @@ test.each([
   [L.REJECT_NAME_TOO_LONG, { actual: 1025 }, 'label name of 1025 bytes, limit 1024'],
   [L.REJECT_VALUE_TOO_LONG, { actual: 20_000 }, 'label value of 20000 bytes, limit 16384'],
   [L.REJECT_SERIES_TOO_LONG, { actual: 70_000 }, 'labels of 70000 bytes in all, limit 65536'],
-  [L.REJECT_FUTURE, { timestampMs: 9e12 }, 'too far in the future (limit 10m: 2026-01-01T00:00:00.000Z)'],
-  [L.REJECT_WINDOWS, {}, 'samples of 128 windows of 2h'],
+  [
+    L.REJECT_FUTURE,
+    { timestampMs: 9e12 },
+    'too far in the future (limit 10m: 2026-01-01T00:00:00.000Z; --tsdb.too-far-in-future.time-window)',
+  ],
+  [L.REJECT_TIME_RANGE, { timestampMs: 2 ** 54 }, 'timestamp beyond 2^53 ms {__name__="up"} @18014398509481984'],
+  [L.REJECT_TIME_UNIT, { timestampMs: LATEST_MS / 1000 }, 'looks like seconds, want milliseconds'],
+  [L.REJECT_TIME_UNIT, { timestampMs: LATEST_MS * 1000 }, 'looks like microseconds'],
+  [L.REJECT_TIME_UNIT, { timestampMs: LATEST_MS * 1e6 }, 'looks like nanoseconds'],
+  [L.REJECT_WINDOWS, {}, 'samples of 128 windows of 2h in the head already (--receive.max-open-windows)'],
   [L.REJECT_HISTOGRAM, {}, 'native histograms are not supported yet'],
 ] as const)('reason %i is told with what was found and what is allowed', (reason, facts, text) => {
   expect(textOf(reason, facts)).toContain(text);

@@ -244,3 +244,35 @@ test('another instance on the memory changes nothing in it', () => {
   instantiate(memory);
   expect(Buffer.from(new Uint8Array(memory.buffer).slice()).equals(before)).toBe(true);
 });
+
+test('a tenant may have as many windows as it is told, and those that come and go take no more memory', () => {
+  const maxOpenWindows = 300;
+  const head = new TestHead({ times: { maxOpenWindows } });
+  const first = START_MS / WINDOW_MS - 1000;
+  const fill = (): number => {
+    const samples = Array.from({ length: maxOpenWindows + 1 }, (_, i) => [(first + i) * WINDOW_MS, 1n] as const);
+    const { outcome } = head.write(compressSync(body([{ name: 'm', samples }])), LATEST_MS);
+    expect(outcome.rejected).toEqual([{ reason: L.REJECT_WINDOWS, samples: 1 }]);
+    return outcome.stored;
+  };
+  let used = 0;
+  for (let round = 0; round < 5; round++) {
+    expect(fill()).toBe(maxOpenWindows);
+    for (let i = 0; i < maxOpenWindows; i++) head.dropSealed(first + i, head.kernel.seal(head.tenant, first + i));
+    expect(head.kernel.memory.word(head.tenant + L.TENANT_WINDOWS)).toBe(0);
+    if (round > 0) expect(head.kernel.usedBytes).toBe(used);
+    used = head.kernel.usedBytes;
+  }
+});
+
+test('what was logged comes back, also if a tenant may have fewer windows now', () => {
+  const head = new TestHead();
+  const samples = Array.from({ length: 100 }, (_, i) => [START_MS - i * WINDOW_MS, 1n] as const);
+  expect(head.write(compressSync(body([{ name: 'm', samples }])), LATEST_MS).outcome.stored).toBe(100);
+  const later = new TestHead({ times: { maxOpenWindows: 4 } });
+  for (const { payload, sequence } of head.frames)
+    expect(later.kernel.replay(payload, BigInt(sequence))).toBe(L.REPLAYED);
+  expect(later.content()).toEqual(head.content());
+  const another = compressSync(body([{ name: 'm', samples: [[START_MS + WINDOW_MS, 1n]] }]));
+  expect(later.write(another, LATEST_MS).outcome.rejected).toEqual([{ reason: L.REJECT_WINDOWS, samples: 1 }]);
+});

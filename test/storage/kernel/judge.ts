@@ -21,6 +21,8 @@ const REASONS: ReadonlyMap<string, number> = new Map([
   ['negative', L.REJECT_NEGATIVE_TIME],
   ['future', L.REJECT_FUTURE],
   ['windows', L.REJECT_WINDOWS],
+  ['range', L.REJECT_TIME_RANGE],
+  ['unit', L.REJECT_TIME_UNIT],
   ['histogram', L.REJECT_HISTOGRAM],
 ]);
 

@@ -91,8 +91,20 @@ const BAD_UTF8 = [[0xff], [0xc0, 0x80], [0xed, 0xa0, 0x80], [0xe2, 0x82], [0xf4,
   (bytes) => Uint8Array.from(bytes),
 );
 
+const NOW_MS = BigInt(LATEST_MS - 600_000);
+/** About where a time is taken for one in seconds, microseconds or nanoseconds, and where doubles end. */
+const ODD_TIMES: readonly bigint[] = [
+  ...[-86_400_000n, 0n, 86_400_000n].flatMap((distance) => [
+    (NOW_MS + distance) / 1000n,
+    (NOW_MS + distance) * 1000n,
+    (NOW_MS + distance) * 1_000_000n,
+  ]),
+  2n ** 53n,
+];
+
 function randomTime(random: Seeded): bigint {
   const kind = random.below(60);
+  if (kind === 3) return random.pick(ODD_TIMES) + BigInt(random.between(-2, 2));
   if (kind === 0) return -1n;
   if (kind === 1) return BigInt(LATEST_MS) + 1n;
   if (kind === 2) return random.pick([2n ** 63n - 1n, -(2n ** 63n), 0n]);

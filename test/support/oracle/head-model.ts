@@ -27,6 +27,20 @@ type ModelSeries = Map<number, ModelSample>;
 const WINDOW_MS = 7_200_000;
 const MAX_WINDOWS = 128;
 
+const FUTURE_MS = 600_000;
+const DAY_MS = 86_400_000;
+
+/** Why a time is refused where `latestMs`, ten minutes from now, is the newest that is taken. */
+function judgeTime(time: bigint, latestMs: number): 'negative' | 'unit' | 'future' | 'range' | undefined {
+  const nowMs = latestMs - FUTURE_MS;
+  if (time < 0n) return 'negative';
+  const isOfToday = (ms: bigint): boolean => Math.abs(Number(ms) - nowMs) <= DAY_MS;
+  if (Number(time) <= nowMs - DAY_MS && isOfToday(time * 1000n)) return 'unit';
+  if (time <= BigInt(latestMs)) return undefined;
+  if (isOfToday(time / 1000n) || isOfToday(time / 1_000_000n)) return 'unit';
+  return time > 2n ** 53n ? 'range' : 'future';
+}
+
 /** The samples of one tenant. */
 export class HeadModel {
   /** By labels, as `keyOf` spells them. */
@@ -70,8 +84,8 @@ export class HeadModel {
     }
     if (wire.histograms > 0) reject('histogram', wire.histograms);
     for (const { timestampMs, bits } of wire.samples) {
-      if (timestampMs < 0n) reject('negative', 1);
-      else if (timestampMs > BigInt(latestMs)) reject('future', 1);
+      const refused = judgeTime(timestampMs, latestMs);
+      if (refused !== undefined) reject(refused, 1);
       else this.#place(series, Number(timestampMs), bits, outcome, reject);
     }
   }
