@@ -5,6 +5,7 @@
  *   0        nothing (a null pointer)
  *   64       state words, below
  *   8 KiB    CRC32C tables
+ *   16 KiB   SNAPPY_TAGS
  *   64 KiB   PLAN: the series of the request at work
  *   2.75 MiB READER_TEXT: symbols that readers look for
  *   4 MiB    DEFINITIONS, then SAMPLES: the WAL records being built
@@ -89,6 +90,8 @@ export const WAL_SYNCS: u32 = 1100;
 export const WAL_SEGMENT: u32 = 1104;
 
 export const CRC_TABLES: u32 = 8192; // 8 × 256 × u32
+
+export const SNAPPY_TAGS: u32 = 16384; // 256 × u64
 
 export const PLAN: u32 = 65536;
 export const PLAN_ENTRY_BYTES: u32 = 28;

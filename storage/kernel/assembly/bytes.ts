@@ -46,6 +46,20 @@ export function unzigzag(value: u64): i64 {
 @inline
 export function equal(a: usize, b: usize, length: usize): bool {
   let i: usize = 0;
+  // Labels are long and nearly always equal: fewer questions.
+  for (; i + 64 <= length; i += 64) {
+    const unequal = v128.or(
+      v128.or(
+        v128.xor(v128.load(a + i), v128.load(b + i)),
+        v128.xor(v128.load(a + i, 16), v128.load(b + i, 16)),
+      ),
+      v128.or(
+        v128.xor(v128.load(a + i, 32), v128.load(b + i, 32)),
+        v128.xor(v128.load(a + i, 48), v128.load(b + i, 48)),
+      ),
+    );
+    if (v128.any_true(unequal)) return false;
+  }
   for (; i + 16 <= length; i += 16) {
     if (!i8x16.all_true(i8x16.eq(v128.load(a + i), v128.load(b + i)))) return false;
   }

@@ -8,7 +8,7 @@ import * as L from '../layout';
 import { unzigzag, writeVarint, zigzag } from './bytes';
 
 const COUNT_BITS: u32 = 16;
-const NO_WINDOW: u8 = 255;
+const NO_WINDOW: u32 = 255;
 
 /** `bits` ≤ 57 low bits of `value` at bit `at` of a zeroed buffer; returns the bit behind them. */
 @inline
@@ -31,7 +31,7 @@ export function startXor(open: usize, time: i64, value: u64): void {
   store<u64>(behind, bswap<u64>(value));
   store<i64>(open, time, L.OPEN_LAST_TIME);
   store<u64>(open, value, L.OPEN_LAST_VALUE);
-  store<u8>(open, NO_WINDOW, L.OPEN_LEADING);
+  store<u8>(open, <u8>NO_WINDOW, L.OPEN_LEADING);
   atomic.store<u64>(open, ((<u64>1) << 32) | ((<u64>(behind + 8 - buffer)) << 3), L.OPEN_PUBLISHED);
 }
 
@@ -41,41 +41,60 @@ export function appendXor(open: usize, time: i64, value: u64): void {
   const published = load<u64>(open, L.OPEN_PUBLISHED);
   let at = <u32>published;
   const delta = time - load<i64>(open, L.OPEN_LAST_TIME);
+  // What the time becomes is written together with what the value begins with: a sample is one write nearly always.
+  let head: u64 = 0,
+    headBits: u32 = 0;
   if (published >>> 32 === 1) {
     at = (<u32>(writeVarint(buffer + (at >>> 3), <u64>delta) - buffer)) << 3;
   } else {
     const change = delta - load<i64>(open, L.OPEN_DELTA);
-    if (change === 0) at = writeBits(buffer, at, 0, 1);
-    else if (change >= -8191 && change <= 8192)
-      at = writeBits(buffer, at, ((<u64>2) << 14) | (<u64>change & 0x3fff), 16);
-    else if (change >= -65535 && change <= 65536)
-      at = writeBits(buffer, at, ((<u64>6) << 17) | (<u64>change & 0x1ffff), 20);
-    else if (change >= -524287 && change <= 524288)
-      at = writeBits(buffer, at, ((<u64>14) << 20) | (<u64>change & 0xfffff), 24);
-    else at = writeLong(buffer, writeBits(buffer, at, 15, 4), <u64>change, 64);
+    if (change === 0) headBits = 1;
+    else if (change >= -8191 && change <= 8192) {
+      head = ((<u64>2) << 14) | (<u64>change & 0x3fff);
+      headBits = 16;
+    } else at = writeChange(buffer, at, change);
   }
   const xor = value ^ load<u64>(open, L.OPEN_LAST_VALUE);
-  if (xor === 0) at = writeBits(buffer, at, 0, 1);
-  else at = writeXor(open, buffer, at, xor);
+  if (xor !== 0) at = writeXor(open, buffer, at, xor, head, headBits);
+  else {
+    // The buffer is zeroed: bits that are not set are there.
+    if (head !== 0) writeBits(buffer, at, head, headBits);
+    at += headBits + 1;
+  }
   store<i64>(open, time, L.OPEN_LAST_TIME);
   store<i64>(open, delta, L.OPEN_DELTA);
   store<u64>(open, value, L.OPEN_LAST_VALUE);
   atomic.store<u64>(open, (((published >>> 32) + 1) << 32) | <u64>at, L.OPEN_PUBLISHED);
 }
 
-function writeXor(open: usize, buffer: usize, at: u32, xor: u64): u32 {
-  const leading = min<u32>(<u32>clz(xor), 31),
+/** A change of the step between samples that takes more than 14 bits. */
+function writeChange(buffer: usize, at: u32, change: i64): u32 {
+  if (change >= -65535 && change <= 65536)
+    return writeBits(buffer, at, ((<u64>6) << 17) | (<u64>change & 0x1ffff), 20);
+  if (change >= -524287 && change <= 524288)
+    return writeBits(buffer, at, ((<u64>14) << 20) | (<u64>change & 0xfffff), 24);
+  return writeLong(buffer, writeBits(buffer, at, 15, 4), <u64>change, 64);
+}
+
+/** A value that changed, behind `headBits` ≤ 16 bits that are still to be written. */
+@inline
+function writeXor(open: usize, buffer: usize, at: u32, xor: u64, head: u64, headBits: u32): u32 {
+  let leading = <u32>load<u8>(open, L.OPEN_LEADING),
+    trailing = <u32>load<u8>(open, L.OPEN_TRAILING);
+  if (leading !== NO_WINDOW && <u32>clz(xor) >= leading && <u32>ctz(xor) >= trailing) {
+    head = (head << 2) | 2;
+    headBits += 2;
+  } else {
+    leading = min<u32>(<u32>clz(xor), 31);
     trailing = <u32>ctz(xor);
-  const lastLeading = load<u8>(open, L.OPEN_LEADING),
-    lastTrailing = <u32>load<u8>(open, L.OPEN_TRAILING);
-  if (lastLeading !== NO_WINDOW && leading >= <u32>lastLeading && trailing >= lastTrailing) {
-    return writeLong(buffer, writeBits(buffer, at, 2, 2), xor >>> lastTrailing, 64 - <u32>lastLeading - lastTrailing);
+    store<u8>(open, <u8>leading, L.OPEN_LEADING);
+    store<u8>(open, <u8>trailing, L.OPEN_TRAILING);
+    head = (head << 13) | ((<u64>3) << 11) | ((<u64>leading) << 6) | <u64>((64 - leading - trailing) & 63);
+    headBits += 13;
   }
-  store<u8>(open, <u8>leading, L.OPEN_LEADING);
-  store<u8>(open, <u8>trailing, L.OPEN_TRAILING);
-  const length = 64 - leading - trailing;
-  at = writeBits(buffer, at, ((<u64>3) << 11) | ((<u64>leading) << 6) | <u64>(length & 63), 13);
-  return writeLong(buffer, at, xor >>> trailing, length);
+  const bits = 64 - leading - trailing;
+  if (headBits + bits <= 57) return writeBits(buffer, at, (head << bits) | (xor >>> trailing), headBits + bits);
+  return writeLong(buffer, writeBits(buffer, at, head, headBits), xor >>> trailing, bits);
 }
 
 // The reader: a cursor over one chunk at a time.

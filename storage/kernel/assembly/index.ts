@@ -1,6 +1,7 @@
 /** The doors of the kernel. Addresses and layouts are in ../layout.ts; promises in ../kernel.ts. */
 import * as L from '../layout';
 import { makeCrcTables } from './crc32c';
+import { makeSnappyTable } from './snappy';
 import { makeTable } from './table';
 import { beginRecords, definitionsFull, endDefinitions, recordDefinition } from './record';
 import { dropFromRow } from './rows';
@@ -26,6 +27,7 @@ export function initialize(arena: u32, softLimit: u32, hardLimit: u32, seed: u32
   store<u64>(L.SEQUENCE, 1);
   store<u32>(L.NEXT_GENERATION, 1);
   makeCrcTables();
+  makeSnappyTable();
   makeTable(L.ALIASES, 1024);
   makeTable(L.SYMBOLS, 1024);
   makeTable(L.NAMES, 256);
@@ -39,6 +41,7 @@ export function initialize(arena: u32, softLimit: u32, hardLimit: u32, seed: u32
 /** Prepares a private memory that only codes chunks and checksums. */
 export function initializeCodec(): void {
   makeCrcTables();
+  makeSnappyTable();
 }
 
 /** Seals the open generation of a live window; 0 if there is none or one is sealed already. */

@@ -6,8 +6,27 @@
 import * as L from '../layout';
 import { readVarint, varintEnd } from './bytes';
 
-/** Longest element of the fast way: 5 bytes of header, 64 of output, 15 more that wide copies touch. */
+/** What the fast way may touch behind an element's start: 5 bytes of header, then 64 that are read or written at once. */
 const FAST_ROOM: usize = 96;
+/** How far back a copy must reach for 64 bytes of it to be there before the first is written. */
+const FAR: usize = 64;
+
+/**
+ * What a tag says, as u64 each: bytes of the element u8 | bytes of output u8 | offset u16 | mask of the offset's bytes behind
+ * the tag u16 | all bits for a literal u16. Zero: not for the fast way (lengths behind the tag, offsets of four bytes).
+ */
+export function makeSnappyTable(): void {
+  for (let tag: u32 = 0; tag < 256; tag++) {
+    const kind = tag & 3,
+      long = (tag >>> 2) + 1;
+    let element: u64 = 0;
+    if (kind === 0 && long <= 60) element = (<u64>0xffff << 48) | (<u64>FAR << 16) | (long << 8) | (1 + long);
+    else if (kind === 1)
+      element = (<u64>0xff << 32) | (<u64>((tag >>> 5) << 8) << 16) | ((((tag >>> 2) & 7) + 4) << 8) | 2;
+    else if (kind === 2) element = (<u64>0xffff << 32) | (long << 8) | 3;
+    store<u64>(L.SNAPPY_TAGS + (tag << 3), element);
+  }
+}
 
 function fail(code: u32, at: usize): u32 {
   store<u32>(L.ERROR_CODE, code);
@@ -27,32 +46,25 @@ export function decodeSnappy(from: usize, length: usize, to: usize, limit: usize
   if (declared > <u64>limit) return fail(L.ERROR_TOO_LONG, <usize>min<u64>(declared, 0xffffffff));
   let out = to;
   const outEnd = to + <usize>declared;
-  // Far from both ends an element needs no bounds of its own: at most 5 bytes are read as its header, 64 written.
+  // Far from both ends an element needs no bounds of its own, and no branch to tell literals from copies by, which would
+  // be guessed wrong at every other one.
   const safeEnd = end - min<usize>(end - from, FAST_ROOM),
-    safeOutEnd = outEnd - min<usize>(<usize>declared, FAST_ROOM);
+    safeOutEnd = outEnd - min<usize>(<usize>declared, FAST_ROOM),
+    farFrom = to + FAR;
   while (at < end) {
-    const tag: u32 = load<u8>(at);
-    if (at < safeEnd && out < safeOutEnd) {
-      if ((tag & 3) === 0) {
-        const bytes = <usize>(tag >>> 2) + 1;
-        if (bytes <= 60) {
-          copyWide(out, at + 1, bytes);
-          out += bytes;
-          at += bytes + 1;
-          continue;
-        }
-      } else {
-        const word = load<u32>(at + 1);
-        const kind = tag & 3;
-        const offset: usize = kind === 1 ? ((tag >>> 5) << 8) | (word & 255) : kind === 2 ? word & 65535 : word;
-        const bytes: usize = kind === 1 ? ((tag >>> 2) & 7) + 4 : (tag >>> 2) + 1;
-        if (offset === 0 || offset > out - to) return fail(L.ERROR_SNAPPY, at - from);
-        if (offset >= 16) copyWide(out, out - offset, bytes);
-        else copyOverlapping(out, offset, bytes);
-        out += bytes;
-        at += kind === 1 ? 2 : kind === 2 ? 3 : 5;
-        continue;
+    if (out >= farFrom) {
+      while (at < safeEnd && out < safeOutEnd) {
+        const element = load<u64>(L.SNAPPY_TAGS + ((<usize>load<u8>(at)) << 3));
+        const offset = <usize>((load<u32>(at + 1) & <u32>(element >>> 32) & 0xffff) + (<u32>element >>> 16));
+        // Near, damaged, or one that the table has not.
+        if (offset - FAR > out - farFrom) break;
+        const isLiteral = <usize>(<i64>element >> 63), // all bits or none
+          back = out - offset;
+        copy64(out, back ^ ((back ^ (at + 1)) & isLiteral));
+        out += (<usize>element >>> 8) & 255;
+        at += <usize>element & 255;
       }
+      if (at >= end) break;
     }
     at = decodeElement(at, end, from, out, to, outEnd);
     if (at === 0) return 0xffffffff;
@@ -98,15 +110,17 @@ function damaged(at: usize): usize {
   return 0;
 }
 
-/** Copies at most 64 bytes in steps of 16, up to 15 bytes too many; the source does not reach into what is written. */
+/** The 64 bytes are read before the first one is written. */
 @inline
-function copyWide(to: usize, from: usize, bytes: usize): void {
-  v128.store(to, v128.load(from));
-  if (bytes <= 16) return;
-  v128.store(to, v128.load(from, 16), 16);
-  if (bytes <= 32) return;
-  v128.store(to, v128.load(from, 32), 32);
-  v128.store(to, v128.load(from, 48), 48);
+function copy64(to: usize, from: usize): void {
+  const a = v128.load(from),
+    b = v128.load(from, 16),
+    c = v128.load(from, 32),
+    d = v128.load(from, 48);
+  v128.store(to, a);
+  v128.store(to, b, 16);
+  v128.store(to, c, 32);
+  v128.store(to, d, 48);
 }
 
 /** Repeats what lies `offset` bytes before `out`; the pieces may overlap. */
