@@ -1,6 +1,6 @@
 /** The engine's one door. */
 
-export { chunkSampleCount, mergeChunks, mergeSamples } from './chunk/merge-chunks.ts';
+export { type MergedSamples, mergeChunks, mergeSamples } from './chunk/merge-chunks.ts';
 export { Database, type DatabaseEvent, type DatabaseOptions, type DatabaseStats } from './database.ts';
 export type { Snapshot } from './head/snapshots.ts';
 export type { WriteOutcome } from './head/write-outcome.ts';
@@ -15,10 +15,12 @@ export { ByteWriter } from './lib/bytes.ts';
 export { crc32c } from './lib/crc32c.ts';
 export { DURATION_UNITS_MS } from './lib/duration.ts';
 export { CorruptionError, StorageError, type StorageErrorKind } from './lib/errors.ts';
+export { type HistogramRow, ResetHint } from './model/histogram.ts';
+export { encodeHistogramMessage } from './model/histogram-message.ts';
 export type { Labels } from './model/labels.ts';
 export { Matcher, type MatcherType } from './model/matcher.ts';
 export { SampleBuffer } from './model/sample-buffer.ts';
-export type { Chunk, SeriesSource } from './model/series-source.ts';
+export { type Chunk, chunkSampleCount, type SeriesSource } from './model/series-source.ts';
 export type { TimeRange } from './model/time-range.ts';
 export { readChunks } from './select/read-chunks.ts';
 export { openReader, type Reader, type ReaderInit } from './select/reader.ts';

@@ -10,7 +10,7 @@ import type { File, FileSystem } from '../io/file-system.ts';
 import { ByteReader, ByteWriter } from '../lib/bytes.ts';
 import { crc32c } from '../lib/crc32c.ts';
 import { CorruptionError } from '../lib/errors.ts';
-import type { Chunk } from '../model/series-source.ts';
+import { type Chunk, chunkSampleCount, Encoding } from '../model/series-source.ts';
 import { CHUNKS_DIRECTORY, segmentPath } from './layout.ts';
 
 const CHUNKS_MAGIC = 0x85bd40dd;
@@ -29,32 +29,11 @@ const MAX_CHUNK_BYTES: number = 64 * 1024 * 1024;
 
 const FLUSH_BYTES: number = 1 << 20;
 
-/** Encoding bytes of Prometheus 3. 0xff is the chunk of aggregates in the downsampled blocks of Thanos. */
-const ENCODINGS = {
-  xor: 1,
-  histogram: 2,
-  floatHistogram: 3,
-  xor2: 4,
-  histogramWithStart: 5,
-  floatHistogramWithStart: 6,
-} as const;
-
-/** How many samples a chunk holds, by its first bytes, and of what kind; 0 for an encoding that says it elsewhere. */
+/** How many samples a chunk holds, and of what kind; 0 for an encoding that says it elsewhere. */
 export function chunkSamples(chunk: Chunk): { floats: number; histograms: number } {
-  const count = new ByteReader(chunk.bytes).u16be();
-  switch (chunk.encoding) {
-    case ENCODINGS.xor:
-    case ENCODINGS.xor2:
-      return { floats: count, histograms: 0 };
-    case ENCODINGS.histogram:
-    case ENCODINGS.floatHistogram:
-      return { floats: 0, histograms: count };
-    case ENCODINGS.histogramWithStart:
-    case ENCODINGS.floatHistogramWithStart:
-      return { floats: 0, histograms: count & 0x3fff }; // The two upper bits tell of counter resets.
-    default:
-      return { floats: 0, histograms: 0 };
-  }
+  const count = chunkSampleCount(chunk);
+  const isFloat = chunk.encoding === Encoding.XOR || chunk.encoding === Encoding.XOR2;
+  return isFloat ? { floats: count, histograms: 0 } : { floats: 0, histograms: count };
 }
 
 /** A finished segment: its path in the block and its size. */

@@ -1,6 +1,6 @@
 /**
  * The chunks of one merged series, which may overlap and repeat each other, as one run of samples: sorted, one sample a
- * timestamp. Where two sources have a sample at one timestamp, the earlier source wins; within a source the chunk that
+ * timestamp, be it a float or a histogram. Where two sources have a sample at one timestamp, the earlier source wins; within a source the chunk that
  * comes first in its list, which need not be in time order.
  *
  *   source 0   [--a--][--b--]            [--d--]
@@ -8,19 +8,28 @@
  *   answer     a      b         c        d ∪ e decoded, merged, encoded again
  *
  * A chunk that overlaps nothing and lies in the range leaves with the bytes it came with; so does one of several equal
- * ones. What is encoded again has at most 120 samples a chunk and never crosses a 2 h window.
+ * ones. What is encoded again has at most 120 samples a chunk and never crosses a 2 h window. A chunk with start
+ * timestamps is always encoded again, without them: no reader of the protocol has to know its encoding.
  *
  * Values are bits. Samples are moved by whole arrays or as pairs of 32-bit words, never as numbers: a staleness marker
  * is a signalling NaN, which a load and a store may turn into a quiet one.
  */
 import type { ChunkCodec } from '../kernel/chunk-codec.ts';
-import { StorageError } from '../lib/errors.ts';
+import type { HistogramRow } from '../model/histogram.ts';
 import { SampleBuffer } from '../model/sample-buffer.ts';
-import { type Chunk, XOR } from '../model/series-source.ts';
+import { type Chunk, chunkSampleCount, XOR } from '../model/series-source.ts';
 import { type TimeRange, windowOf } from '../model/time-range.ts';
+import { cutHistograms } from './cut-histograms.ts';
+import { decodeMixed, hasStartTimes, isDecodable, type MixedSample } from './mixed-samples.ts';
 
 /** As many as Prometheus puts into a chunk. */
 const SAMPLES_PER_CHUNK = 120;
+
+/** The samples of one series: two lists that ascend in time and have no time in common. */
+export interface MergedSamples {
+  readonly floats: SampleBuffer;
+  readonly histograms: HistogramRow[];
+}
 
 /** What merging needs of the chunk codec. */
 export type XorCodec = Pick<ChunkCodec, 'decodeXor' | 'encodeXor'>;
@@ -28,44 +37,51 @@ export type XorCodec = Pick<ChunkCodec, 'decodeXor' | 'encodeXor'>;
 /**
  * The chunks of one series, one list for each part in the order of priority, merged and cut to the range: sorted, not
  * overlapping, with no sample outside the range. Chunks that need no change keep their bytes. Throws StorageError
- * 'invalid' if chunks overlap that are not XOR, CorruptionError if one that has to be decoded is damaged.
+ * 'invalid' if chunks overlap of which one cannot be decoded, CorruptionError if one that has to be decoded is damaged.
  */
 export function mergeChunks(parts: readonly (readonly Chunk[])[], range: TimeRange, codec: XorCodec): Chunk[] {
   const merged: Chunk[] = [];
   for (const group of overlapGroups(parts, range)) {
     const [first] = group;
     const single = first !== undefined && group.length === 1;
-    if (single && isInside(first.chunk, range)) merged.push(first.chunk);
-    // There is no way yet to cut a histogram chunk: readers of the protocol cut to their range themselves.
-    else if (single && first.chunk.encoding !== XOR) merged.push(first.chunk);
-    else {
+    if (single && isInside(first.chunk, range) && !hasStartTimes(first.chunk)) merged.push(first.chunk);
+    else if (group.every(isXor)) {
       const samples = new SampleBuffer();
       appendGroup(group, codec, samples);
       cutTo(samples, range);
       encodeAgain(samples, codec, merged);
     }
+    // Aggregates of Thanos cannot be cut: readers of the protocol cut to their range themselves.
+    else if (single && !isDecodable(first.chunk)) merged.push(first.chunk);
+    else encodeMixed(decodeMixed(inPriority(group), range, codec), codec, merged);
   }
   return merged;
 }
 
 /**
- * Replaces the content of `out` by the samples of one series in the range, of all parts in the order of priority. Throws
- * StorageError 'invalid' if a chunk is not XOR, CorruptionError if one is damaged.
+ * Replaces the content of `out`, and of `histograms`, by the samples of one series in the range, of all parts in the
+ * order of priority; both ascend in time and have no time in common. Throws StorageError 'invalid' if a chunk cannot be
+ * decoded, CorruptionError if one is damaged.
  */
 export function mergeSamples(
   parts: readonly (readonly Chunk[])[],
   range: TimeRange,
   codec: Pick<XorCodec, 'decodeXor'>,
-  out: SampleBuffer,
+  out: MergedSamples,
 ): void {
-  out.length = 0;
-  for (const group of overlapGroups(parts, range)) appendGroup(group, codec, out);
-  cutTo(out, range);
-}
-
-/** How many samples a chunk holds, without decoding it. All encodings begin with the count. */
-export function chunkSampleCount({ bytes }: Chunk): number {
-  return bytes.length < 2 ? 0 : ((bytes[0] as number) << 8) | (bytes[1] as number);
+  const { floats, histograms } = out;
+  floats.length = 0;
+  histograms.length = 0;
+  for (const group of overlapGroups(parts, range)) {
+    if (group.every(isXor)) appendGroup(group, codec, floats);
+    else {
+      for (const { source, row } of decodeMixed(inPriority(group), range, codec)) {
+        if (source instanceof SampleBuffer) appendSample(floats, source, row);
+        else histograms.push({ run: source, row });
+      }
+    }
+  }
+  cutTo(floats, range);
 }
 
 interface PartChunk {
@@ -102,13 +118,24 @@ function overlapGroups(parts: readonly (readonly Chunk[])[], range: TimeRange): 
 /** The chunks of each part of a group, both in the order of priority. */
 function groupByPart(group: readonly PartChunk[]): Chunk[][] {
   const byPart = new Map<number, Chunk[]>();
-  const byPriority = [...group].sort((a, b) => a.part - b.part || a.place - b.place);
-  for (const { chunk, part } of byPriority) {
+  for (const { chunk, part } of sortByPriority(group)) {
     const chunks = byPart.get(part);
     if (chunks === undefined) byPart.set(part, [chunk]);
     else chunks.push(chunk);
   }
   return [...byPart.values()];
+}
+
+function inPriority(group: readonly PartChunk[]): Chunk[] {
+  return sortByPriority(group).map(({ chunk }) => chunk);
+}
+
+function sortByPriority(group: readonly PartChunk[]): PartChunk[] {
+  return [...group].sort((a, b) => a.part - b.part || a.place - b.place);
+}
+
+function isXor({ chunk }: PartChunk): boolean {
+  return chunk.encoding === XOR;
 }
 
 function reachesInto(chunk: Chunk, range: TimeRange): boolean {
@@ -124,15 +151,10 @@ function isCopy(a: Chunk, b: Chunk): boolean {
   return Buffer.compare(a.bytes, b.bytes) === 0;
 }
 
-function undecodable(chunk: Chunk): StorageError {
-  const what = `a chunk of encoding ${chunk.encoding} at ${chunk.minTimeMs}`;
-  return new StorageError('invalid', `${what}: only float samples (XOR, ${XOR}) can be decoded or merged`);
-}
-
 /** Appends the samples of chunks that overlap each other and nothing before them. */
 function appendGroup(group: readonly PartChunk[], codec: Pick<XorCodec, 'decodeXor'>, out: SampleBuffer): void {
   if (group.length === 1) {
-    for (const { chunk } of group) decode(chunk, codec, out);
+    for (const { chunk } of group) codec.decodeXor(chunk.bytes, out);
     return;
   }
   let merged = new SampleBuffer();
@@ -141,10 +163,10 @@ function appendGroup(group: readonly PartChunk[], codec: Pick<XorCodec, 'decodeX
     part.reserve(chunks.reduce((sum, chunk) => sum + chunkSampleCount(chunk), 0));
     for (const chunk of chunks) {
       if (part.length === 0 || chunk.minTimeMs > (part.timestamps[part.length - 1] as number)) {
-        decode(chunk, codec, part);
+        codec.decodeXor(chunk.bytes, part);
       } else {
         const overlapping = new SampleBuffer();
-        decode(chunk, codec, overlapping);
+        codec.decodeXor(chunk.bytes, overlapping);
         part = union(part, overlapping);
       }
     }
@@ -156,9 +178,34 @@ function appendGroup(group: readonly PartChunk[], codec: Pick<XorCodec, 'decodeX
   out.length += merged.length;
 }
 
-function decode(chunk: Chunk, codec: Pick<XorCodec, 'decodeXor'>, out: SampleBuffer): void {
-  if (chunk.encoding !== XOR) throw undecodable(chunk);
-  codec.decodeXor(chunk.bytes, out);
+/** Appends the chunks of samples of both kinds, which ascend in time. */
+function encodeMixed(samples: readonly MixedSample[], codec: XorCodec, target: Chunk[]): void {
+  for (let from = 0; from < samples.length; ) {
+    const isFloat = isFloatSample(samples[from] as MixedSample);
+    let to = from + 1;
+    while (to < samples.length && isFloatSample(samples[to] as MixedSample) === isFloat) to++;
+    const floats = new SampleBuffer();
+    const histograms: HistogramRow[] = [];
+    for (const { source, row } of samples.slice(from, to)) {
+      if (source instanceof SampleBuffer) appendSample(floats, source, row);
+      else histograms.push({ run: source, row });
+    }
+    encodeAgain(floats, codec, target);
+    cutHistograms(histograms, target);
+    from = to;
+  }
+}
+
+function isFloatSample({ source }: MixedSample): boolean {
+  return source instanceof SampleBuffer;
+}
+
+/** By moves of the array, which leave the value's bits as they are. */
+function appendSample(out: SampleBuffer, source: SampleBuffer, row: number): void {
+  out.reserve(out.length + 1);
+  out.timestamps[out.length] = source.timestamps[row] as number;
+  out.values.set(source.values.subarray(row, row + 1), out.length);
+  out.length += 1;
 }
 
 function encodeAgain(samples: SampleBuffer, codec: XorCodec, target: Chunk[]): void {

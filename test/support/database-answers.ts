@@ -17,7 +17,7 @@ export async function answerOf(reader: Reader, snapshot: Snapshot): Promise<Seri
   for await (const batch of selectSeries(reader.sources(snapshot), [], ALWAYS)) {
     const chunks = await readChunks(batch, ALWAYS);
     batch.forEach(({ labels }, i) => {
-      mergeSamples(chunks[i] ?? [], ALWAYS, reader.codec, samples);
+      mergeSamples(chunks[i] ?? [], ALWAYS, reader.codec, { floats: samples, histograms: [] });
       const list = new SampleList();
       const bits = new BigUint64Array(samples.values.buffer);
       for (let row = 0; row < samples.length; row++) list.push(samples.timestamps[row] as number, bits[row] as bigint);

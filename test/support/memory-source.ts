@@ -9,10 +9,10 @@ import { decodeXorChunk } from './oracle/xor-decoder.ts';
 /** A sample whose value is given as bits. */
 export type BitSample = readonly [timestampMs: number, bits: bigint];
 
-/** One series; each inner list becomes one chunk. */
+/** One series; each inner list becomes one chunk, of floats. */
 export interface MemorySeries {
   readonly labels: Labels;
-  readonly chunks: readonly (readonly BitSample[])[];
+  readonly chunks: readonly (readonly BitSample[] | Chunk)[];
 }
 
 export const EVER: TimeRange = { minTimeMs: -(2 ** 52), maxTimeMs: 2 ** 52 };
@@ -29,7 +29,10 @@ export class MemorySource implements SeriesSource {
   constructor(series: readonly MemorySeries[], externalLabels: Labels = []) {
     this.externalLabels = externalLabels;
     this.#series = series
-      .map(({ labels, chunks }) => ({ labels, chunks: chunks.filter((one) => one.length > 0).map(xorChunk) }))
+      .map(({ labels, chunks }) => ({
+        labels,
+        chunks: chunks.flatMap((one) => ('bytes' in one ? one : oneChunk(one))),
+      }))
       .sort((a, b) => compareLabels(a.labels, b.labels));
   }
 
@@ -71,6 +74,10 @@ export class MemorySource implements SeriesSource {
 
 function reachesInto(chunk: Chunk, range: TimeRange): boolean {
   return chunk.minTimeMs < range.maxTimeMs && chunk.maxTimeMs >= range.minTimeMs;
+}
+
+function oneChunk(samples: readonly BitSample[]): Chunk[] {
+  return samples.length === 0 ? [] : [xorChunk(samples)];
 }
 
 /** A chunk of samples, which are in time order. */

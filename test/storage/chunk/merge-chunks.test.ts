@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { chunkSampleCount, mergeChunks, mergeSamples } from '../../../storage/chunk/merge-chunks.ts';
+import { mergeChunks, mergeSamples } from '../../../storage/chunk/merge-chunks.ts';
 import { ChunkCodec } from '../../../storage/kernel/chunk-codec.ts';
 import { StorageError } from '../../../storage/lib/errors.ts';
 import { SampleBuffer } from '../../../storage/model/sample-buffer.ts';
-import type { Chunk } from '../../../storage/model/series-source.ts';
+import { type Chunk, chunkSampleCount } from '../../../storage/model/series-source.ts';
 import { type TimeRange, WINDOW_MS, windowOf } from '../../../storage/model/time-range.ts';
 import { type BitSample, bitsOf, decodeChunk, EVER, rowsOf, xorChunk } from '../../support/memory-source.ts';
 
@@ -30,7 +30,7 @@ function merged(parts: readonly (readonly Chunk[])[], range: TimeRange = EVER): 
 
 /** The samples by the other road, in a buffer that was used before. */
 function mergedRows(parts: readonly (readonly Chunk[])[], range: TimeRange): BitSample[] {
-  mergeSamples(parts, range, codec, buffer);
+  mergeSamples(parts, range, codec, { floats: buffer, histograms: [] });
   return rowsOf(buffer);
 }
 
@@ -101,11 +101,11 @@ test('a chunk with no sample in the range gives nothing', () => {
   expect(mergedRows([chunks('1:1 9:9')], { minTimeMs: 3, maxTimeMs: 7 })).toEqual([]);
 });
 
-test('a histogram chunk passes through alone; merging or decoding it is refused by name', () => {
-  const histogram: Chunk = { minTimeMs: 1, maxTimeMs: 5, encoding: 2, bytes: new Uint8Array([0, 3, 1]) };
-  expect(mergeChunks([[histogram]], { minTimeMs: 0, maxTimeMs: 3 }, codec)).toEqual([histogram]);
-  expect(() => mergeChunks([[histogram], chunks('2:2')], EVER, codec)).toThrow(StorageError);
-  expect(() => mergedRows([[histogram]], EVER)).toThrow('encoding 2');
+test('a chunk of aggregates passes through alone; merging or decoding it is refused by name', () => {
+  const aggregates: Chunk = { minTimeMs: 1, maxTimeMs: 5, encoding: 255, bytes: new Uint8Array([0, 3, 1]) };
+  expect(mergeChunks([[aggregates]], { minTimeMs: 0, maxTimeMs: 3 }, codec)).toEqual([aggregates]);
+  expect(() => mergeChunks([[aggregates], chunks('2:2')], EVER, codec)).toThrow(StorageError);
+  expect(() => mergedRows([[aggregates]], EVER)).toThrow('encoding 255');
 });
 
 const value = fc.oneof(
