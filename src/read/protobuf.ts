@@ -3,7 +3,14 @@
  * staleness marker is a NaN payload), and because a hundred million samples should not become objects on the way.
  * A nested message is written into a writer of its own first, since its length comes before it.
  */
-import type { ByteWriter, Labels, SampleBuffer } from '../../storage/index.ts';
+import {
+  type ByteWriter,
+  encodeHistogramMessage,
+  type HistogramRow,
+  type Labels,
+  ResetHint,
+  type SampleBuffer,
+} from '../../storage/index.ts';
 
 const VARINT = 0;
 const FIXED64 = 1;
@@ -71,6 +78,23 @@ export function sampleFields(target: ByteWriter, samples: SampleBuffer): void {
     }
     target.raw(block.subarray(0, at));
   }
+}
+
+/** Field 4 of TimeSeries: a Histogram for each. `scratch` is overwritten. */
+export function histogramFields(target: ByteWriter, histograms: readonly HistogramRow[], scratch: ByteWriter): void {
+  let before: HistogramRow | undefined;
+  for (const one of histograms) {
+    scratch.reset();
+    encodeHistogramMessage(scratch, one, hintAfter(before, one));
+    bytesField(target, 4, scratch.bytes);
+    before = one;
+  }
+}
+
+/** Only inside one chunk is it known that nothing was reset. */
+function hintAfter(before: HistogramRow | undefined, { run, row }: HistogramRow): ResetHint {
+  if (run.hint === ResetHint.GAUGE) return ResetHint.GAUGE;
+  return before?.run === run && before.row === row - 1 ? ResetHint.NO : ResetHint.UNKNOWN;
 }
 
 /** Writes an int64 varint into the block; returns the position after it. */

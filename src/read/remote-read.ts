@@ -10,6 +10,7 @@ import {
   chunkSampleCount,
   crc32c,
   type Labels,
+  type MergedSamples,
   type MergedSeries,
   mergeChunks,
   mergeSamples,
@@ -18,7 +19,7 @@ import {
   type SeriesSource,
   selectSeries,
 } from '../../storage/index.ts';
-import { bytesField, bytesFieldHeader, int64Field, labelFields, sampleFields } from './protobuf.ts';
+import { bytesField, bytesFieldHeader, histogramFields, int64Field, labelFields, sampleFields } from './protobuf.ts';
 import { type Answer, ReadBudget, type ReadContext } from './read-context.ts';
 import { decodeReadRequest, type ReadQuery, ResponseType } from './read-request.ts';
 import { SnappyBlock } from './snappy-block.ts';
@@ -55,7 +56,7 @@ async function* samplesBody(
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const budget = new ReadBudget(context.limits);
   const response = new SnappyBlock();
-  const samples = new SampleBuffer();
+  const samples: MergedSamples = { floats: new SampleBuffer(), histograms: [] };
   const timeSeries = new ByteWriter();
   const scratch = new ByteWriter();
   for (const [index, query] of queries.entries()) {
@@ -63,11 +64,13 @@ async function* samplesBody(
     const piece = new ByteWriter(PIECE_BYTES);
     for await (const { labels, parts } of seriesWithChunks(sources[index] ?? [], query, context)) {
       mergeSamples(parts, query.range, context.codec, samples);
-      if (samples.length === 0) continue;
+      const count = samples.floats.length + samples.histograms.length;
+      if (count === 0) continue;
       timeSeries.reset();
       labelFields(timeSeries, labels, scratch);
-      sampleFields(timeSeries, samples);
-      budget.spend(samples.length, timeSeries.length);
+      sampleFields(timeSeries, samples.floats);
+      histogramFields(timeSeries, samples.histograms, scratch);
+      budget.spend(count, timeSeries.length);
       bytesField(piece, 1, timeSeries.bytes);
       if (piece.length < PIECE_BYTES) continue;
       result.append(piece.bytes);
