@@ -18,6 +18,7 @@ import type { CutOrder } from '../head/cut-block.ts';
 import type { WindowGeneration } from '../head/head-source.ts';
 import type { ActiveTenant, HeadWriter } from '../head/head-writer.ts';
 import type { KernelGuard } from '../head/kernel-guard.ts';
+import { rowPieces } from '../head/row-segments.ts';
 import type { Snapshots } from '../head/snapshots.ts';
 import type { Clock } from '../io/clock.ts';
 import { nextTurn } from '../io/executor.ts';
@@ -229,18 +230,9 @@ export class HeadCutter {
 
   async #dropFromHead(tenant: ActiveTenant, { window, generation }: Cut): Promise<void> {
     const { kernel, guard } = this.#parts;
-    const { memory } = kernel;
-    let left = memory.loadWord(tenant.handle + L.TENANT_ROWS + L.LIST_COUNT);
-    let segment = memory.word(tenant.handle + L.TENANT_ROWS + L.LIST_FIRST);
-    while (left > 0) {
-      const count = Math.min(left, memory.word(segment + L.SEGMENT_CAPACITY));
-      for (let index = 0; index < count; index += ROWS_PER_TURN) {
-        const rows = Math.min(ROWS_PER_TURN, count - index);
-        guard.run(() => kernel.dropFromSegment(segment, index, rows, window, generation));
-        await nextTurn();
-      }
-      left -= count;
-      segment = memory.word(segment + L.SEGMENT_NEXT);
+    for (const { segment, index, count } of rowPieces(kernel.memory, tenant.handle, ROWS_PER_TURN)) {
+      guard.run(() => kernel.dropFromSegment(segment, index, count, window, generation));
+      await nextTurn();
     }
     guard.run(() => kernel.release(tenant.handle, window));
   }

@@ -1,5 +1,5 @@
 /** The head as one source of a query: a tenant's series, without the generations that published blocks hold. */
-import { type Postings, type PostingsIndex, selectPostings } from '../index/postings.ts';
+import { ascending, type Postings, type PostingsIndex, selectPostings } from '../index/postings.ts';
 import * as L from '../kernel/layout.ts';
 import { compareLabels, compareUtf8, type Labels } from '../model/labels.ts';
 import type { Matcher } from '../model/matcher.ts';
@@ -13,7 +13,7 @@ export interface WindowGeneration {
   readonly generation: number;
 }
 
-/** The index of a tenant's series in the head. Refs are rows. */
+/** The index of a tenant's series in the head. Refs are rows, which are used again: lists are nearly in their order. */
 class HeadIndex implements PostingsIndex {
   readonly #view: HeadView;
   readonly #tenant: number;
@@ -24,7 +24,7 @@ class HeadIndex implements PostingsIndex {
   }
 
   all(): Postings {
-    return this.#view.list(this.#tenant + L.TENANT_ROWS);
+    return ascending(this.#view.list(this.#tenant + L.TENANT_ROWS));
   }
 
   names(): string[] {
@@ -44,13 +44,15 @@ class HeadIndex implements PostingsIndex {
     const address = this.#view.name(this.#tenant, name);
     if (address === 0) return [];
     const pairs = this.#view.list(address + L.NAME_PAIRS);
-    return Array.from(pairs, (pair) => this.#view.text(this.#view.memory.word(pair + L.PAIR_VALUE))).sort(compareUtf8);
+    const values = Array.from(pairs, (pair) => this.#view.text(this.#view.memory.word(pair + L.PAIR_VALUE)));
+    // A pair that left and one that came in its place may both be there for a moment.
+    return [...new Set(values)].sort(compareUtf8);
   }
 
   postings(name: string, value: string): Postings {
     const address = this.#view.name(this.#tenant, name);
     const pair = address === 0 ? 0 : this.#view.pair(address, value);
-    return pair === 0 ? new Uint32Array(0) : this.#view.list(pair + L.PAIR_ROWS);
+    return pair === 0 ? new Uint32Array(0) : ascending(this.#view.list(pair + L.PAIR_ROWS));
   }
 }
 

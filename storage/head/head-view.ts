@@ -1,6 +1,7 @@
 /**
  * The head as other threads see it, in the shared memory and without locks: symbols, labels and lists never change
- * once published; the chunks of a row are read under its version.
+ * once published; the chunks of a row are read under its version. What leaves the head stays in its place as long as
+ * somebody reads who may have found it: this thread's snapshots see to that.
  *
  *   version even ─► copy open chunk, late chunk, closed chunks ─► version the same? ─► done, else again
  *
@@ -42,6 +43,8 @@ export class HeadView {
   readonly #kernel: KernelExports;
   readonly #textAddress: number;
   readonly #texts = new Map<number, string>();
+  /** The symbols of `#texts` are where they were then. */
+  #textsVersion = 0;
   readonly #decoder = new TextDecoder();
   readonly #encoder = new TextEncoder();
 
@@ -54,6 +57,9 @@ export class HeadView {
 
   /** The text of a symbol. */
   text(symbol: number): string {
+    const version = this.memory.loadWord(L.MEMORY_VERSION);
+    if (version !== this.#textsVersion) this.#texts.clear();
+    this.#textsVersion = version;
     const known = this.#texts.get(symbol);
     if (known !== undefined) return known;
     if (this.#texts.size >= CACHED_SYMBOLS) this.#texts.clear();
@@ -87,8 +93,10 @@ export class HeadView {
   /** The items of a list as it is now. */
   list(address: number): Uint32Array {
     const { memory } = this;
-    const items = new Uint32Array(memory.loadWord(address + L.LIST_COUNT));
-    let segment = memory.word(address + L.LIST_FIRST);
+    // Together: another list may take the place of this one meanwhile.
+    const { low: length, high: first } = memory.loadPair(address + L.LIST_COUNT);
+    const items = new Uint32Array(length);
+    let segment = first;
     for (let filled = 0; filled < items.length; ) {
       const count = Math.min(memory.word(segment + L.SEGMENT_CAPACITY), items.length - filled);
       const bytes = memory.bytes(segment + L.SEGMENT_ITEMS, count * 4);

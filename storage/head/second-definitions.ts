@@ -10,7 +10,7 @@ export class SecondDefinitions {
   readonly #kernel: Kernel;
   readonly #wal: Wal;
   readonly #guard: KernelGuard;
-  /** Rows whose first definitions lie before the position. */
+  /** So many of the rows ever made have their first definitions before the position. */
   #defined = { rows: 0, position: 0 };
 
   constructor(kernel: Kernel, wal: Wal, guard: KernelGuard) {
@@ -24,12 +24,12 @@ export class SecondDefinitions {
     const kernel = this.#kernel;
     const { rows, position } = this.#defined;
     if (position > this.#wal.durable) return;
-    if (kernel.rowsDefinedTwice < rows) {
+    if (((rows - kernel.rowsDefinedTwice) | 0) > 0) {
       this.#guard.run(() => {
         while (kernel.hasRingRoom && !kernel.redefine(rows));
       });
       this.#wal.wake();
     }
-    this.#defined = { rows: kernel.rowCount, position: this.#wal.position };
+    this.#defined = { rows: kernel.rowsMade, position: this.#wal.position };
   }
 }

@@ -20,6 +20,21 @@ export interface PostingsIndex {
 }
 
 const NONE: Postings = new Uint32Array(0);
+/** From here on sorting is faster than merging. */
+const MOST_RUNS = 256;
+
+/** A list of runs, each ascending, as postings; may be done in place. */
+export function ascending(list: Uint32Array): Postings {
+  const runs: Postings[] = [];
+  let start = 0;
+  for (let i = 1; i <= list.length; i++) {
+    if (i < list.length && (list[i] as number) > (list[i - 1] as number)) continue;
+    if (runs.length === MOST_RUNS) return list.sort();
+    runs.push(list.subarray(start, i));
+    start = i;
+  }
+  return runs.length > 1 ? merge(runs) : list;
+}
 
 /** The refs in both lists. */
 export function intersect(a: Postings, b: Postings): Postings {

@@ -14,11 +14,16 @@ export interface KernelExports {
   apply(tenant: number, latest: bigint): number;
   pushFrame(payload: number, length: number): void;
   redefine(upTo: number): number;
+  endReplay(): void;
   cover(tenant: number, window: number, generation: number, position: bigint): void;
   replay(at: number, length: number, sequence: bigint): number;
   seal(tenant: number, window: number): number;
   dropFromSegment(segment: number, index: number, count: number, window: number, generation: number): void;
   release(tenant: number, window: number): void;
+  markEmpty(segment: number, index: number, count: number): number;
+  collect(tenant: number, work: number): number;
+  sealRetired(): number;
+  freeRetired(count: number): number;
   decodeXor(at: number, length: number, times: number, values: number, limit: number): number;
   encodeXor(times: number, values: number, count: number, open: number, to: number): number;
 }

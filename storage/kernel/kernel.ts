@@ -205,15 +205,22 @@ export class Kernel {
     return this.memory.long(L.SEQUENCE);
   }
 
-  /** Writes second copies of definitions for the first `rows` rows, as many as fit; true if none are missing. */
+  /** Writes second copies of definitions for the first `rows` rows ever made, as many as fit; true if none are missing. */
   redefine(rows: number): boolean {
-    return this.#kernel.redefine(rows) >>> 0 >= rows;
+    return ((rows - this.#kernel.redefine(rows)) | 0) <= 0;
   }
 
+  /** Rows that are there. */
   get rowCount(): number {
-    return this.memory.loadWord(L.ROWS + L.LIST_COUNT);
+    return this.memory.loadWord(L.ROW_COUNT);
   }
 
+  /** Rows ever made, modulo 2^32. */
+  get rowsMade(): number {
+    return this.memory.word(L.ROWS_MADE);
+  }
+
+  /** How many of them have the second copy of their definition. */
   get rowsDefinedTwice(): number {
     return this.memory.word(L.ROWS_DEFINED_TWICE);
   }
@@ -228,7 +235,8 @@ export class Kernel {
     const { memory } = this;
     const table = memory.word(L.TENANTS);
     const keys: string[] = [];
-    for (let slot = table + 8; slot <= table + 8 + memory.word(table) * 8; slot += 8) {
+    const end = table + L.TABLE_SLOTS + (memory.word(table + L.TABLE_MASK) + 1) * 8;
+    for (let slot = table + L.TABLE_SLOTS; slot < end; slot += 8) {
       const tenant = memory.word(slot + 4);
       if (tenant === 0) continue;
       const key = memory.word(tenant + L.TENANT_KEY);
@@ -260,28 +268,14 @@ export class Kernel {
     return this.#kernel.replay(L.IN, payload.length, sequence);
   }
 
-  /** After the replay: the log goes on at this sequence, as this generation; every series is already defined in it. */
+  /**
+   * After the replay, before there are readers: the log goes on at this sequence, as this generation; every series is
+   * already defined in it.
+   */
   continueLog(sequence: bigint, generation: number): void {
     this.memory.setLong(L.SEQUENCE, sequence);
     this.memory.setWord(L.WAL_GENERATION, generation);
-    this.memory.setWord(L.ROWS_DEFINED_TWICE, this.rowCount);
-    this.#skipRedefined();
-  }
-
-  /** The rows of the replay need no second copy: moves the place where `redefine` goes on behind them. */
-  #skipRedefined(): void {
-    const { memory } = this;
-    const done = this.rowCount;
-    let segment = memory.word(L.ROWS + L.LIST_FIRST);
-    let first = 0;
-    while (segment !== 0 && done - first >= memory.word(segment + L.SEGMENT_CAPACITY)) {
-      const next = memory.word(segment + L.SEGMENT_NEXT);
-      if (next === 0) break;
-      first += memory.word(segment + L.SEGMENT_CAPACITY);
-      segment = next;
-    }
-    memory.setWord(L.REDEFINE_SEGMENT, segment);
-    memory.setWord(L.REDEFINE_FIRST, first);
+    this.#kernel.endReplay();
   }
 
   /** Seals the open generation of a live window; 0 if the window is not live or one of its generations is sealed. */
@@ -297,6 +291,33 @@ export class Kernel {
   /** Frees the sealed generation of a window; no row refers to it any more. */
   release(tenant: number, window: number): void {
     this.#kernel.release(tenant, window);
+  }
+
+  /** Marks those of `count` rows of a segment of a tenant's row list that hold nothing; returns how many. */
+  markEmpty(segment: number, index: number, count: number): number {
+    return this.#kernel.markEmpty(segment, index, count) >>> 0;
+  }
+
+  /**
+   * Lets the marked rows of a tenant go that still hold nothing, or goes on with it; true when it is done, and only then
+   * another tenant may be at work. `work` bounds the step: so many items of lists are copied, or what takes as long. No
+   * request is in the kernel in parts meanwhile, and the log needs the definitions of the rows no more.
+   */
+  collect(tenant: number, work: number): boolean {
+    return this.#kernel.collect(tenant, work) !== 0;
+  }
+
+  /**
+   * Memory that nothing leads to any more, and in which readers may be: says that the host asks now who they are;
+   * returns how many pieces are to be freed when they have left.
+   */
+  sealRetired(): number {
+    return this.#kernel.sealRetired() >>> 0;
+  }
+
+  /** Frees up to `count` pieces of what was sealed; returns how many are left. Nobody reads who read at the seal. */
+  freeRetired(count: number): number {
+    return this.#kernel.freeRetired(count) >>> 0;
   }
 }
 

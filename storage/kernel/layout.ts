@@ -6,6 +6,7 @@
  *   64       state words, below
  *   8 KiB    CRC32C tables
  *   16 KiB   SNAPPY_TAGS
+ *   24 KiB   free lists by size, what is at work when dead series are collected
  *   64 KiB   PLAN: the series of the request at work
  *   2.75 MiB READER_TEXT: symbols that readers look for
  *   4 MiB    DEFINITIONS, then SAMPLES: the WAL records being built
@@ -27,12 +28,26 @@ export const FREE_BYTES: u32 = 76;
 export const FREE_BUFFERS: u32 = 80; // 11 classes
 export const FREE_PAGES: u32 = 128; // 7 classes
 
+// Free pieces of any other kind: exact sizes up to LARGEST_EXACT, a list for each multiple of eight; longer ones in one
+// list, as [next u32 | bytes u32]. Rows and aliases keep to themselves: a pointer to one that is gone leads to another.
+export const LARGEST_EXACT: u32 = 8192;
+export const FREE_EXACT: u32 = 24576;
+export const FREE_ALIASES: u32 = 32768; // exact sizes as above, then powers of two
+export const FREE_LONG: u32 = 864;
+export const FREE_ROWS: u32 = 868; // first in, first out: rows are used again in the order of their addresses
+export const FREE_ROWS_LAST: u32 = 872;
+
 // Slabs: what is read in the order of creation lies together. Each is the next free byte and the end.
 export const ALIAS_SLAB: u32 = 296;
 export const ROW_SLAB: u32 = 304;
 export const SLAB_BYTES: u32 = 1048576;
 
-// Roots of the hash tables (u32): [mask u32 | count u32 | (hash u32, pointer u32) × (mask + 1)].
+// Roots of the hash tables (u32): [mask | entries | slots used | 0 | (hash u32, pointer u32) × (mask + 1)].
+export const TABLE_MASK: u32 = 0;
+export const TABLE_ENTRIES: u32 = 4;
+export const TABLE_USED: u32 = 8; // entries, and what was removed and may stand in the way of others
+export const TABLE_SLOTS: u32 = 16;
+export const REMOVED: u32 = 40960; // where a slot points whose entry was removed: nothing that anybody looks for
 export const ALIASES: u32 = 192;
 export const SYMBOLS: u32 = 196;
 export const NAMES: u32 = 200;
@@ -42,17 +57,34 @@ export const REFS: u32 = 212; // SeriesRef → row, for the replay of the WAL
 export const COVERED: u32 = 280; // (tenant, window) → what published blocks hold of it, for the replay
 export const HASH_SEED: u32 = 216;
 
-// Every row in the order of creation, and how many of them have the second copy of their definition in the WAL.
-export const ROWS: u32 = 224; // a list
+// Rows whose definitions are not in the WAL a second time, oldest first; and how many ever were made, and are defined twice.
+export const ROWS_TO_DEFINE: u32 = 224; // a list, taken from its beginning
 export const ROWS_DEFINED_TWICE: u32 = 240;
-export const REDEFINE_SEGMENT: u32 = 244;
+export const ROWS_TO_DEFINE_AT: u32 = 244; // place of the first one in its segment
 export const NEXT_GENERATION: u32 = 248;
 export const NEXT_REF: u32 = 256; // u64
 export const SEQUENCE: u32 = 264; // u64, of the next WAL frame
 export const WAL_GENERATION: u32 = 272;
 export const TABLE_GROWTH: u32 = 276; // bytes that all hash tables take when each grows once
-export const REDEFINE_FIRST: u32 = 284; // index of the first row in REDEFINE_SEGMENT
+export const ROWS_MADE: u32 = 284;
 export const TENANTS: u32 = 288; // a hash table
+
+// Dead series on their way out.
+export const ROW_COUNT: u32 = 876; // rows that are not dead
+export const MEMORY_VERSION: u32 = 880; // goes up when addresses that readers may know are about to be used again
+export const RETIRED: u32 = 888; // a list of (address, bytes): nothing leads there any more, but readers may be there
+export const RETIRED_BEFORE: u32 = 904; // the same, of which it is known which readers have to leave first
+export const RETIRED_BEFORE_AT: u32 = 920; // place of the first one in its segment
+export const RETIRED_ROW: u32 = 1; // in the place of the bytes
+export const COLLECT_STAGE: u32 = 924;
+export const COLLECT_AT: u32 = 928; // how far the stage is
+export const COPY_SEGMENT: u32 = 932; // how far the copy of a list is: place in the segment, items in all
+export const COPY_INDEX: u32 = 936;
+export const COPY_DONE: u32 = 940;
+export const COPY: u32 = 944; // a list
+export const DEAD_ROWS: u32 = 45056; // lists of what the collection at work has met
+export const CHANGED_PAIRS: u32 = 45072;
+export const CHANGED_NAMES: u32 = 45088;
 
 // What a call reports (u32 unless said otherwise).
 export const PLAN_COUNT: u32 = 320;
@@ -122,25 +154,30 @@ export const SCRATCH: u32 = 94371840;
 export const SCRATCH_BYTES: u32 = 4194304;
 export const ARENA: u32 = 98566144;
 
-// A list: grows by segments [next u32 | capacity u32 | items], never moves. The count is published.
+// A list: grows by segments [next u32 | capacity u32 | items], never moves. The count is published. A list without what
+// died takes the place of an older one by one store of count and first segment together: lists are 8-aligned.
 export const LIST_COUNT: u32 = 0;
 export const LIST_FIRST: u32 = 4;
 export const LIST_LAST: u32 = 8;
-export const LIST_ROOM: u32 = 12;
+export const LIST_ROOM: u32 = 12; // u16
+export const LIST_STATE: u32 = 14; // u16: one of LIST_…, of pairs and names while dead series are collected
+export const LIST_CHANGES: u32 = 1;
+export const LIST_GONE: u32 = 2;
 export const SEGMENT_NEXT: u32 = 0;
 export const SEGMENT_CAPACITY: u32 = 4;
 export const SEGMENT_ITEMS: u32 = 8;
 
-// A symbol is its address: [hash | length | bytes].
+// A symbol is its address: [hash | length | uses | bytes]. Names, pairs, tenants and whoever keeps its address use it.
 export const SYMBOL_LENGTH: u32 = 4;
-export const SYMBOL_TEXT: u32 = 8;
+export const SYMBOL_USES: u32 = 8;
+export const SYMBOL_TEXT: u32 = 12;
 
 // A label name of a tenant, and a name=value pair with its postings (rows in order of creation).
 export const NAME_BYTES: u32 = 32;
 export const NAME_TENANT: u32 = 0;
 export const NAME_SYMBOL: u32 = 4;
 export const NAME_NEXT: u32 = 8; // of the same tenant
-export const NAME_PAIRS: u32 = 12; // a list of pairs
+export const NAME_PAIRS: u32 = 16; // a list of pairs
 export const PAIR_BYTES: u32 = 24;
 export const PAIR_NAME: u32 = 0;
 export const PAIR_VALUE: u32 = 4; // a symbol
@@ -211,6 +248,10 @@ export const ROW_REF: u32 = 8; // u64
 export const ROW_TENANT: u32 = 16;
 export const ROW_CHUNKS: u32 = 20; // the newest closed chunk
 export const ROW_OPEN: u32 = 24; // an open chunk: samples in order
+export const ROW_MARK: u32 = 75; // u8, in what the open chunk leaves: MARKED = held nothing when it was looked at, DEAD = leaves
+export const MARKED: u32 = 1;
+export const DEAD: u32 = 2;
+export const ROW_ALIASES: u32 = 76; // the first of its aliases
 export const ROW_LATE: u32 = 80; // pointer to a second open chunk: samples out of order and late ones; 0 = none yet
 export const ROW_HASH: u32 = 84;
 export const ROW_BYTES: u32 = 88;
@@ -219,8 +260,10 @@ export const ROW_BYTES: u32 = 88;
 export const ALIAS_TENANT: u32 = 0;
 export const ALIAS_ROW: u32 = 4;
 export const ALIAS_NEXT: u32 = 8; // the alias that followed this one last time
-export const ALIAS_LENGTH: u32 = 12;
-export const ALIAS_WIRE: u32 = 16;
+export const ALIAS_LENGTH: u32 = 12; // NO_ALIAS: not in use
+export const ALIAS_SIBLING: u32 = 16; // the next alias of the row
+export const ALIAS_WIRE: u32 = 20;
+export const NO_ALIAS: u32 = 4294967295;
 
 export const WINDOW_MS: u32 = 7200000;
 export const CHUNK_SAMPLES: u32 = 120;

@@ -2,16 +2,20 @@
 import * as L from '../layout';
 import { makeCrcTables } from './crc32c';
 import { makeSnappyTable } from './snappy';
-import { makeTable } from './table';
+import { free, freeSegments, segmentBytes } from './memory';
+import { REF_BYTES } from './replay';
+import { emptyTable, makeRemoved, makeTable } from './table';
 import { beginRecords, definitionsFull, endDefinitions, recordDefinition } from './record';
 import { dropFromRow } from './rows';
 import { findWindow, releaseSealed, sealGeneration } from './window';
 import { appendXor, nextXor, openXor, startXor, xorDamaged, xorTime, xorValue } from './chunk';
 
+export { collect, markEmpty } from './collect';
 export { crc32c } from './crc32c';
 export { decodeSnappy } from './snappy';
 export { pushFrame } from './record';
 export { cover, replay } from './replay';
+export { freeRetired, sealRetired } from './retired';
 export { apply } from './apply';
 export { validateV1 } from './request-v1';
 export { findName, findPair, findSymbol } from './symbols';
@@ -28,6 +32,7 @@ export function initialize(arena: u32, softLimit: u32, hardLimit: u32, seed: u32
   store<u32>(L.NEXT_GENERATION, 1);
   makeCrcTables();
   makeSnappyTable();
+  makeRemoved();
   makeTable(L.ALIASES, 1024);
   makeTable(L.SYMBOLS, 1024);
   makeTable(L.NAMES, 256);
@@ -65,33 +70,45 @@ export function release(tenant: usize, number: u32): void {
 }
 
 /**
- * Writes the second copy of the definitions of rows up to the `upTo`th into the WAL, no more than one full record has,
- * however many records it takes when tenants alternate; returns how many rows have both.
+ * Writes the second copy of the definitions of rows up to the `upTo`th ever made into the WAL, no more than one full
+ * record has, however many records it takes when tenants alternate; returns how many rows have both.
  */
 export function redefine(upTo: u32): u32 {
   const head = load<u32>(L.WAL_HEAD);
   let done = load<u32>(L.ROWS_DEFINED_TWICE),
+    at = load<u32>(L.ROWS_TO_DEFINE_AT),
     tenant: u32 = 0;
-  let segment: usize = load<u32>(L.REDEFINE_SEGMENT);
   beginRecords();
-  while (done < upTo && !definitionsFull(load<u32>(L.WAL_HEAD) - head)) {
-    if (segment === 0) segment = load<u32>(L.ROWS, L.LIST_FIRST);
-    const first = load<u32>(L.REDEFINE_FIRST);
-    if (done - first >= load<u32>(segment, L.SEGMENT_CAPACITY)) {
-      store<u32>(L.REDEFINE_FIRST, first + load<u32>(segment, L.SEGMENT_CAPACITY));
-      segment = load<u32>(segment, L.SEGMENT_NEXT);
+  while (<i32>(upTo - done) > 0 && !definitionsFull(load<u32>(L.WAL_HEAD) - head)) {
+    const segment: usize = load<u32>(L.ROWS_TO_DEFINE, L.LIST_FIRST);
+    if (at === load<u32>(segment, L.SEGMENT_CAPACITY)) {
+      store<u32>(L.ROWS_TO_DEFINE, load<u32>(segment, L.SEGMENT_NEXT), L.LIST_FIRST);
+      free(segment, segmentBytes(segment));
+      at = 0;
       continue;
     }
-    const row: usize = load<u32>(segment + ((<usize>(done - first)) << 2), L.SEGMENT_ITEMS);
+    const row: usize = load<u32>(segment + ((<usize>at) << 2), L.SEGMENT_ITEMS);
     if (load<u32>(row, L.ROW_TENANT) !== tenant) endDefinitions();
     tenant = load<u32>(row, L.ROW_TENANT);
     recordDefinition(row);
     done++;
+    at++;
   }
-  store<u32>(L.REDEFINE_SEGMENT, <u32>segment);
+  store<u32>(L.ROWS_TO_DEFINE, load<u32>(L.ROWS_MADE) - done, L.LIST_COUNT);
+  store<u32>(L.ROWS_TO_DEFINE_AT, at);
   endDefinitions();
   store<u32>(L.ROWS_DEFINED_TWICE, done);
   return done;
+}
+
+/** The replay is over: its rows need no second copy of their definitions, and what only it looked up is freed. */
+export function endReplay(): void {
+  freeSegments(load<u32>(L.ROWS_TO_DEFINE, L.LIST_FIRST));
+  memory.fill(L.ROWS_TO_DEFINE, 0, 16);
+  store<u32>(L.ROWS_TO_DEFINE_AT, 0);
+  store<u32>(L.ROWS_DEFINED_TWICE, load<u32>(L.ROWS_MADE));
+  emptyTable(L.REFS, 1024, REF_BYTES);
+  emptyTable(L.COVERED, 256, L.COVERED_BYTES);
 }
 
 /**

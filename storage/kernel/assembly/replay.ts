@@ -21,6 +21,8 @@ function refHash(ref: u64): u32 {
 }
 
 /** An entry of REFS is [ref u64 | row u32]. */
+export const REF_BYTES: usize = 16;
+
 function findRef(ref: u64): usize {
   const hash = refHash(ref);
   const table: usize = load<u32>(L.REFS);
@@ -117,7 +119,7 @@ function define(tenant: usize, ref: u64): void {
   store<u64>(L.NEXT_REF, ref);
   const row = findOrMakeRow(tenant);
   store<u64>(L.NEXT_REF, max<u64>(next, ref + 1));
-  const known = allocate(16);
+  const known = allocate(REF_BYTES);
   store<u64>(known, ref);
   store<u32>(known, <u32>row, 8);
   tableInsert(L.REFS, refHash(ref), <u32>known);

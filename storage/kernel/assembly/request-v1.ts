@@ -64,7 +64,13 @@ function planSeries(tenant: usize, entry: usize, body: usize, end: usize, previo
   if (alias !== 0) {
     const length: usize = load<u32>(alias, L.ALIAS_LENGTH);
     const ends = body + length;
-    if (length < end - body && load<u8>(ends) !== LABEL && equal(alias + L.ALIAS_WIRE, body, length)) {
+    // An alias that died may live again as one of another tenant.
+    if (
+      length < end - body &&
+      load<u8>(ends) !== LABEL &&
+      load<u32>(alias, L.ALIAS_TENANT) === <u32>tenant &&
+      equal(alias + L.ALIAS_WIRE, body, length)
+    ) {
       fields = ends;
       wrongGuesses = 0;
     } else {

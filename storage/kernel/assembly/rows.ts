@@ -250,8 +250,17 @@ function growInMove(open: usize): void {
   freeBuffer(from, sizeClass);
 }
 
+/** Whether a row holds nothing. */
+export function isEmpty(row: usize): bool {
+  if (load<u32>(row, L.ROW_CHUNKS) !== 0 || countOf(row + L.ROW_OPEN) !== 0) return false;
+  const late: usize = load<u32>(row, L.ROW_LATE);
+  return late === 0 || countOf(late) === 0;
+}
+
 /** Takes everything of a window's generation out of a row. */
 export function dropFromRow(row: usize, number: u32, generation: u32): void {
+  if (isEmpty(row)) return;
+  store<u8>(row, 0, L.ROW_MARK); // it held something since it was marked
   beginMove(row);
   dropOpen(row + L.ROW_OPEN, number, generation);
   const late: usize = load<u32>(row, L.ROW_LATE);

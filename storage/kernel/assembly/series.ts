@@ -5,9 +5,9 @@
 import * as L from '../layout';
 import { equal, finish, hashBytes, mix, seeded } from './bytes';
 import { labelCount, labelName, labelNameLength, labelValue, labelValueLength } from './labels';
-import { allocate, allocateIn, listPush } from './memory';
+import { allocate, allocateAlias, allocateRow, listPush, freeAlias } from './memory';
 import { addPosting, intern } from './symbols';
-import { slot, tableInsert, tableMask } from './table';
+import { slot, tableEntries, tableInsert, tableMask, tableRemove } from './table';
 
 /** An alias that would make more than this many for each series is not kept: senders could invent spellings. */
 const ALIASES_PER_SERIES: u32 = 4;
@@ -50,15 +50,33 @@ export function findHashedAlias(tenant: usize, wire: usize, length: usize, hash:
 
 /** Remembers what wire bytes stand for; 0 if there are too many spellings already. */
 export function addAlias(tenant: usize, wire: usize, length: usize, row: usize): usize {
-  const count = load<u32>(load<u32>(L.ALIASES), 4);
-  if (count > ALIASES_AT_LEAST && count > load<u32>(L.ROWS, L.LIST_COUNT) * ALIASES_PER_SERIES) return 0;
-  const alias = allocateIn(L.ALIAS_SLAB, <usize>L.ALIAS_WIRE + length);
+  const count = tableEntries(load<u32>(L.ALIASES));
+  if (count > ALIASES_AT_LEAST && count > load<u32>(L.ROW_COUNT) * ALIASES_PER_SERIES) return 0;
+  const alias = allocateAlias(<usize>L.ALIAS_WIRE + length);
   store<u32>(alias, <u32>tenant, L.ALIAS_TENANT);
   store<u32>(alias, <u32>row, L.ALIAS_ROW);
+  store<u32>(alias, 0, L.ALIAS_NEXT);
   store<u32>(alias, <u32>length, L.ALIAS_LENGTH);
+  store<u32>(alias, load<u32>(row, L.ROW_ALIASES), L.ALIAS_SIBLING);
+  store<u32>(row, <u32>alias, L.ROW_ALIASES);
   memory.copy(alias + L.ALIAS_WIRE, wire, length);
   tableInsert(L.ALIASES, hashBytes(wire, length, <u32>tenant), <u32>alias);
   return alias;
+}
+
+/** Forgets how a row's labels look on the wire, and the row by its labels: its series, when it comes again, is new. */
+export function forgetRow(row: usize): void {
+  tableRemove(L.SERIES, load<u32>(row, L.ROW_HASH), <u32>row);
+  let alias: usize = load<u32>(row, L.ROW_ALIASES);
+  while (alias !== 0) {
+    const next: usize = load<u32>(alias, L.ALIAS_SIBLING);
+    const hash = aliasHash(load<u32>(alias, L.ALIAS_TENANT), alias + L.ALIAS_WIRE, load<u32>(alias, L.ALIAS_LENGTH));
+    tableRemove(L.ALIASES, hash, <u32>alias);
+    freeAlias(alias);
+    alias = next;
+  }
+  store<u32>(row, 0, L.ROW_ALIASES);
+  store<u32>(L.ROW_COUNT, load<u32>(L.ROW_COUNT) - 1);
 }
 
 /** Whether the last `findOrMakeRow` made the row. */
@@ -100,7 +118,7 @@ function makeRow(tenant: usize, hash: u32, pairs: usize, count: u32): usize {
   const labels = allocate(4 + ((<usize>count) << 3));
   store<u32>(labels, count);
   memory.copy(labels + 4, pairs, (<usize>count) << 3);
-  const row = allocateIn(L.ROW_SLAB, L.ROW_BYTES);
+  const row = allocateRow();
   store<u32>(row, <u32>labels, L.ROW_LABELS);
   store<u64>(row, load<u64>(L.NEXT_REF), L.ROW_REF);
   store<u64>(L.NEXT_REF, load<u64>(L.NEXT_REF) + 1);
@@ -112,6 +130,8 @@ function makeRow(tenant: usize, hash: u32, pairs: usize, count: u32): usize {
     addPosting(tenant, load<u32>(pair), load<u32>(pair, 4), row);
   }
   listPush(tenant + L.TENANT_ROWS, <u32>row);
-  listPush(L.ROWS, <u32>row);
+  listPush(L.ROWS_TO_DEFINE, <u32>row);
+  store<u32>(L.ROWS_MADE, load<u32>(L.ROWS_MADE) + 1);
+  atomic.store<u32>(L.ROW_COUNT, load<u32>(L.ROW_COUNT) + 1);
   return row;
 }

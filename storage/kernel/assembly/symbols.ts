@@ -2,7 +2,8 @@
 import * as L from '../layout';
 import { equal, finish, hashBytes, mix, seeded } from './bytes';
 import { allocate, listPush } from './memory';
-import { slot, tableInsert, tableMask } from './table';
+import { retire } from './retired';
+import { slot, tableInsert, tableMask, tableRemove } from './table';
 
 /** The symbol with these bytes, or 0. */
 export function findSymbol(at: usize, length: usize): usize {
@@ -26,7 +27,7 @@ function lookUpSymbol(hash: u32, at: usize, length: usize): usize {
   return 0; // never: a table always has an empty slot
 }
 
-/** The symbol with these bytes, made if it is new. */
+/** The symbol with these bytes, made if it is new; it stays as long as somebody uses it. */
 export function intern(at: usize, length: usize): usize {
   const hash = hashBytes(at, length, 0);
   const known = lookUpSymbol(hash, at, length);
@@ -37,6 +38,19 @@ export function intern(at: usize, length: usize): usize {
   memory.copy(symbol + L.SYMBOL_TEXT, at, length);
   tableInsert(L.SYMBOLS, hash, <u32>symbol);
   return symbol;
+}
+
+export function useSymbol(symbol: usize): void {
+  store<u32>(symbol, load<u32>(symbol, L.SYMBOL_USES) + 1, L.SYMBOL_USES);
+}
+
+/** One use less; a symbol that nobody uses leaves. */
+export function leaveSymbol(symbol: usize): void {
+  const uses = load<u32>(symbol, L.SYMBOL_USES) - 1;
+  store<u32>(symbol, uses, L.SYMBOL_USES);
+  if (uses !== 0) return;
+  tableRemove(L.SYMBOLS, load<u32>(symbol), <u32>symbol);
+  retire(symbol, <usize>L.SYMBOL_TEXT + load<u32>(symbol, L.SYMBOL_LENGTH));
 }
 
 function hashTwo(a: usize, b: usize): u32 {
@@ -77,6 +91,7 @@ export function addPosting(tenant: usize, nameSymbol: usize, value: usize, row: 
     store<u32>(name, <u32>tenant, L.NAME_TENANT);
     store<u32>(name, <u32>nameSymbol, L.NAME_SYMBOL);
     store<u32>(name, load<u32>(tenant, L.TENANT_NAMES), L.NAME_NEXT);
+    useSymbol(nameSymbol);
     tableInsert(L.NAMES, hashTwo(tenant, nameSymbol), <u32>name);
     atomic.store<u32>(tenant, <u32>name, L.TENANT_NAMES);
   }
@@ -85,8 +100,30 @@ export function addPosting(tenant: usize, nameSymbol: usize, value: usize, row: 
     pair = allocate(L.PAIR_BYTES);
     store<u32>(pair, <u32>name, L.PAIR_NAME);
     store<u32>(pair, <u32>value, L.PAIR_VALUE);
+    useSymbol(value);
     tableInsert(L.PAIRS, hashTwo(name, value), <u32>pair);
     listPush(name + L.NAME_PAIRS, <u32>pair);
   }
   listPush(pair + L.PAIR_ROWS, <u32>row);
+}
+
+/** Takes a pair without rows out of the look-ups; its name's list of pairs has it still. */
+export function removePair(pair: usize): void {
+  const value = load<u32>(pair, L.PAIR_VALUE);
+  tableRemove(L.PAIRS, hashTwo(load<u32>(pair, L.PAIR_NAME), value), <u32>pair);
+  leaveSymbol(value);
+  retire(pair, L.PAIR_BYTES);
+}
+
+/** Takes a name without pairs out of its tenant. */
+export function removeName(name: usize): void {
+  const tenant: usize = load<u32>(name, L.NAME_TENANT),
+    symbol = load<u32>(name, L.NAME_SYMBOL);
+  let link = tenant + L.TENANT_NAMES;
+  while (load<u32>(link) !== <u32>name) link = <usize>load<u32>(link) + L.NAME_NEXT;
+  // Who is at the name goes on from it to the next one.
+  atomic.store<u32>(link, load<u32>(name, L.NAME_NEXT));
+  tableRemove(L.NAMES, hashTwo(tenant, symbol), <u32>name);
+  leaveSymbol(symbol);
+  retire(name, L.NAME_BYTES);
 }

@@ -1,7 +1,7 @@
 /** Tenants: opaque keys, each with its own series, windows and times. They are never forgotten. */
 import * as L from '../layout';
 import { allocate, ROOM_FOR_SAMPLE, roomLeft } from './memory';
-import { findSymbol, intern } from './symbols';
+import { findSymbol, intern, useSymbol } from './symbols';
 import { slot, tableInsert, tableMask } from './table';
 
 /** The tenant with this key, made if it is new; 0 if there is no room for it. */
@@ -19,6 +19,7 @@ export function findTenant(key: usize, length: usize): usize {
   if (!roomLeft(ROOM_FOR_SAMPLE)) return 0;
   const tenant = allocate(L.TENANT_BYTES);
   store<u32>(tenant, <u32>symbol, L.TENANT_KEY);
+  useSymbol(symbol);
   store<i64>(tenant, -1, L.TENANT_NEWEST);
   tableInsert(L.TENANTS, hash, <u32>tenant);
   return tenant;

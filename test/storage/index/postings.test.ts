@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import {
+  ascending,
   intersect,
   merge,
   type Postings,
@@ -200,4 +201,17 @@ test('a regular expression runs once for each distinct value', () => {
   }) as Matcher;
   expect(selectPostings(many, [counting])).toHaveLength(50);
   expect(runs).toBeLessThanOrEqual(4);
+});
+
+test('a list of runs becomes ascending, whether there are few or many', () => {
+  fc.assert(
+    fc.property(fc.uniqueArray(fc.nat(2 ** 32 - 1), { maxLength: 2000 }), fc.nat(600), (refs, runs) => {
+      const size = Math.ceil(refs.length / (runs + 1)) || 1;
+      const pieces = Array.from({ length: Math.ceil(refs.length / size) }, (_, i) =>
+        refs.slice(i * size, (i + 1) * size).sort((a, b) => a - b),
+      );
+      const sorted = Uint32Array.from([...refs].sort((a, b) => a - b));
+      expect(ascending(Uint32Array.from(pieces.flat()))).toEqual(sorted);
+    }),
+  );
 });

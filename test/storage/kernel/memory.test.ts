@@ -117,7 +117,7 @@ test('new series of many labels up to the end of all addresses', () => {
 test('a table that would grow beyond the last address takes no further series', () => {
   const head = new TestHead();
   const { memory } = head.kernel;
-  const entries = (): number => memory.word(memory.word(L.SERIES) + 4);
+  const entries = (): number => memory.word(memory.word(L.SERIES) + L.TABLE_ENTRIES);
   const grown = (): number => memory.word(memory.word(L.SERIES)) + 1;
   let next = 0;
   const write = (count: number): number => {

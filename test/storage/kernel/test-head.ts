@@ -1,5 +1,6 @@
 /** A head of its own for the kernel's tests: the kernel on its memory, the log taken out of the ring, all of it read. */
 import { HeadView } from '../../../storage/head/head-view.ts';
+import { rowPieces } from '../../../storage/head/row-segments.ts';
 import { Kernel, type KernelSettings, type Outcome } from '../../../storage/kernel/kernel.ts';
 import * as L from '../../../storage/kernel/layout.ts';
 import { frameAt } from '../../../storage/wal/frame.ts';
@@ -71,17 +72,34 @@ export class TestHead {
   }
 
   /** Takes a sealed generation out of every row and frees it. */
-  dropSealed(window: number, generation: number): void {
-    const { memory } = this.kernel;
-    let left = memory.loadWord(this.tenant + L.TENANT_ROWS + L.LIST_COUNT);
-    let segment = memory.word(this.tenant + L.TENANT_ROWS + L.LIST_FIRST);
-    while (left > 0) {
-      const count = Math.min(left, memory.word(segment + L.SEGMENT_CAPACITY));
-      this.kernel.dropFromSegment(segment, 0, count, window, generation);
-      left -= count;
-      segment = memory.word(segment + L.SEGMENT_NEXT);
+  dropSealed(window: number, generation: number, tenant: number = this.tenant): void {
+    for (const { segment, index, count } of rowPieces(this.kernel.memory, tenant, 1000))
+      this.kernel.dropFromSegment(segment, index, count, window, generation);
+    this.kernel.release(tenant, window);
+  }
+
+  /** Marks the rows of a tenant that hold nothing, all defined twice; returns how many there are. */
+  markEmpty(tenant: number = this.tenant): number {
+    while (!this.kernel.redefine(this.kernel.rowsMade)) this.takeLog();
+    this.takeLog();
+    let marked = 0;
+    for (const { segment, index, count } of rowPieces(this.kernel.memory, tenant, 1000))
+      marked += this.kernel.markEmpty(segment, index, count);
+    return marked;
+  }
+
+  /** Lets the dead series of all tenants go; `between` runs after each step, `beforeFree` when nothing leads to them. */
+  collect(
+    tenants: readonly number[] = [this.tenant],
+    { work = 1000, between, beforeFree }: { work?: number; between?: () => void; beforeFree?: () => void } = {},
+  ): void {
+    for (const tenant of tenants) {
+      this.markEmpty(tenant);
+      while (!this.kernel.collect(tenant, work)) between?.();
     }
-    this.kernel.release(this.tenant, window);
+    this.kernel.sealRetired();
+    beforeFree?.();
+    while (this.kernel.freeRetired(work) > 0) between?.();
   }
 
   /** All that the head shows of a tenant, by labels; throws where a chunk contradicts itself or another. */
