@@ -28,12 +28,13 @@ import { UlidGenerator, ulidTimeMs } from './lib/ulid.ts';
 import type { Labels } from './model/labels.ts';
 import type { TimeRange } from './model/time-range.ts';
 import type { ReaderInit } from './select/reader.ts';
+import type { RecoveryProgress } from './wal/recovery.ts';
 import { listWalFiles, walDirectory } from './wal/segment.ts';
 import { Wal } from './wal/wal.ts';
 
 /** What the engine reports; it does not log. */
 export type DatabaseEvent =
-  | { readonly kind: 'replay-progress'; readonly replayedBytes: number; readonly totalBytes: number }
+  | ({ readonly kind: 'replay-progress' } & RecoveryProgress)
   | {
       readonly kind: 'cut';
       readonly tenant: string;
@@ -47,6 +48,9 @@ export type DatabaseEvent =
   | { readonly kind: 'checkpoint'; readonly bytes: number; readonly durationMs: number }
   | { readonly kind: 'wal-failing'; readonly message: string }
   | { readonly kind: 'wal-recovered' }
+  /** The space that is left on the disk is kept for blocks and checkpoints: writes are refused until there is more. */
+  | { readonly kind: 'disk-short'; readonly message: string }
+  | { readonly kind: 'disk-roomy' }
   /** Damaged bytes in the log, or in a block that was left out. */
   | { readonly kind: 'wal-damage'; readonly message: string }
   | { readonly kind: 'block-skipped'; readonly message: string }
@@ -70,6 +74,10 @@ export interface DatabaseOptions {
   /** Which times samples may have; see `defaultTimeRules`. */
   readonly times?: Partial<TimeRules>;
   readonly walSegmentBytes?: number;
+  /** How long a write may be answered before it is synced; 0, the default: it is answered after. */
+  readonly walSyncIntervalMs?: number;
+  /** What writes leave free on the disk; by default half of what the head takes, and at least 64 MiB. */
+  readonly minFreeBytes?: number;
   readonly fileSystem: FileSystem;
   readonly clock: Clock;
   readonly random: Random;
@@ -95,6 +103,10 @@ export interface DatabaseStats {
   readonly walSyncs: number;
   readonly walSegments: number;
   readonly walFailing: number;
+  /** Of the disk with the data directory. */
+  readonly freeBytes: number;
+  /** 1 while writes are refused for want of space. */
+  readonly shortOfSpace: number;
   readonly cuts: number;
   readonly checkpoints: number;
   readonly blocks: number;
@@ -103,7 +115,11 @@ export interface DatabaseStats {
 }
 
 const WAL_SEGMENT_BYTES = 16 * 1024 * 1024;
-const SECOND_DEFINITIONS_INTERVAL_MS = 1000;
+/** Second definitions are written, and what is to stay free on the disk is estimated anew, this often. */
+const UPKEEP_INTERVAL_MS = 1000;
+/** A cut and a checkpoint together write about half of what the head takes. */
+const FREE_SHARE_OF_HEAD = 0.5;
+const LEAST_FREE_BYTES = 64 * 1024 * 1024;
 
 /** The parts of an open engine. */
 interface Parts {
@@ -116,7 +132,7 @@ interface Parts {
   readonly blocks: BlockList;
   readonly snapshots: Snapshots;
   readonly background: BackgroundThread;
-  readonly stopSecondDefinitions: () => void;
+  readonly stopUpkeep: () => void;
 }
 
 export class Database {
@@ -222,6 +238,8 @@ export class Database {
       walSyncs: wal.syncs,
       walSegments: checkpointer.segments,
       walFailing: wal.failure === undefined ? 0 : 1,
+      freeBytes: fileSystem.volume(directory).freeBytes,
+      shortOfSpace: wal.shortage === undefined ? 0 : 1,
       cuts: cutter.count,
       checkpoints: checkpointer.count,
       blocks: blocks.size,
@@ -232,8 +250,8 @@ export class Database {
 
   /** Refuses further writes, makes the last ones durable and gives the directory free. */
   async close(): Promise<void> {
-    const { writer, cutter, wal, background, lock, stopSecondDefinitions } = this.#parts;
-    stopSecondDefinitions();
+    const { writer, cutter, wal, background, lock, stopUpkeep } = this.#parts;
+    stopUpkeep();
     await writer.close();
     await cutter.close();
     await wal.close();
@@ -277,7 +295,7 @@ async function openParts(options: DatabaseOptions, lock: DirectoryLock): Promise
     ...(options.times === undefined ? {} : { times: options.times }),
   });
   const report = await replayLog(fileSystem, directory, kernel, own, {
-    onProgress: (replayedBytes, totalBytes) => onEvent({ kind: 'replay-progress', replayedBytes, totalBytes }),
+    onProgress: (progress) => onEvent({ kind: 'replay-progress', ...progress }),
     onDamage: (message) => onEvent({ kind: 'wal-damage', message }),
   });
   const onBroken = (message: string): void => onEvent({ kind: 'failed', message });
@@ -286,7 +304,13 @@ async function openParts(options: DatabaseOptions, lock: DirectoryLock): Promise
   const writer = new HeadWriter(kernel, guard, wal, clock);
   for (const tenant of kernel.tenantKeys()) writer.tenant(tenant);
   const secondDefinitions = new SecondDefinitions(kernel, wal, guard);
-  const stopSecondDefinitions = clock.every(SECOND_DEFINITIONS_INTERVAL_MS, () => secondDefinitions.write());
+  const keepFree = (): void =>
+    wal.keepFree(options.minFreeBytes ?? Math.max(kernel.usedBytes * FREE_SHARE_OF_HEAD, LEAST_FREE_BYTES));
+  keepFree();
+  const stopUpkeep = clock.every(UPKEEP_INTERVAL_MS, () => {
+    secondDefinitions.write();
+    keepFree();
+  });
 
   const { memory } = kernel.memory;
   const backgroundInit = { memory, reader: 0, dataDirectory: directory, blocksDirectory };
@@ -307,7 +331,7 @@ async function openParts(options: DatabaseOptions, lock: DirectoryLock): Promise
     identity,
     ulidsAfter(own, ulids, clock),
   );
-  return { lock, kernel, wal, writer, cutter, checkpointer, blocks, snapshots, background, stopSecondDefinitions };
+  return { lock, kernel, wal, writer, cutter, checkpointer, blocks, snapshots, background, stopUpkeep };
 }
 
 /** The bucket, its blocks, and which of them were cut from this log. */
@@ -323,7 +347,7 @@ async function openBlocks(
 }
 
 function startWal(
-  { directory, walSegmentBytes, executor, clock, onEvent }: DatabaseOptions,
+  { directory, walSegmentBytes, walSyncIntervalMs = 0, executor, clock, onEvent }: DatabaseOptions,
   kernel: Kernel,
   firstSegment: number,
   onBroken: (message: string) => void,
@@ -332,10 +356,12 @@ function startWal(
     dataDirectory: directory,
     segmentBytes: walSegmentBytes ?? WAL_SEGMENT_BYTES,
     firstSegment,
+    syncIntervalMs: walSyncIntervalMs,
     executor,
     clock,
     onFailing: (message) => onEvent({ kind: 'wal-failing', message }),
     onRecovered: () => onEvent({ kind: 'wal-recovered' }),
+    onShortage: (message) => onEvent(message === undefined ? { kind: 'disk-roomy' } : { kind: 'disk-short', message }),
     onBroken,
   });
 }

@@ -6,6 +6,7 @@ import { MetricsTranslation } from '../ingest/otlp-metrics.ts';
 import { EXPORT_REQUEST } from '../ingest/otlp-schema.ts';
 import type { CounterMetric } from '../telemetry/metrics.ts';
 import { refuseCrossSite } from './cross-site.ts';
+import { tellDurability } from './durability.ts';
 import type { Intake } from './intake.ts';
 import { decoderOf, MEDIA_TYPES, requireOtlpFormat } from './otlp-headers.ts';
 import { WRITE_BODY_LIMIT_BYTES } from './request-body.ts';
@@ -32,7 +33,10 @@ export function addOtlpRoutes(app: FastifyInstance, service: Service, intake: In
     paths: OTLP_PATHS,
     errorsAs: 'otlp',
     admit: (request) => writes.admit(request),
-    respond: (request, reply) => writes.respond(request, reply),
+    respond(request, reply) {
+      tellDurability(reply, service.settings);
+      return writes.respond(request, reply);
+    },
   });
 }
 

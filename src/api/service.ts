@@ -9,10 +9,13 @@ import { HttpMetrics } from './http-metrics.ts';
 import { RequestBodies, WRITE_BODY_LIMIT_BYTES } from './request-body.ts';
 import { Senders } from './senders.ts';
 
-/** How far a replay is; bytes of the WAL. */
+/** How far a replay is: bytes of the WAL, and its segments by number. */
 export interface ReplayProgress {
   readonly replayedBytes: number;
   readonly totalBytes: number;
+  readonly firstSegment: number;
+  readonly lastSegment: number;
+  readonly segment: number;
 }
 
 /** The first write that was acknowledged since the start. */
@@ -111,6 +114,15 @@ export class Service {
   /** Throws a RequestError (503) with the reason while the database is not there. */
   requireReady(): void {
     if (this.#state.kind !== 'ready') throw this.#notReady();
+  }
+
+  /** How far the replay is or was; undefined before it has begun, and if there was nothing to replay. */
+  get replayProgress(): ReplayProgress | undefined {
+    return this.#replayProgress();
+  }
+
+  get isReady(): boolean {
+    return this.#state.kind === 'ready';
   }
 
   /** Whether `stop` was called: connections are not kept any more. */

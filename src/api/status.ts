@@ -10,7 +10,7 @@ import { type QueueLag, queueLags } from './sender-lag.ts';
 import type { SenderReport, SenderReportWithLag } from './senders.ts';
 import type { Service } from './service.ts';
 
-/** Adds /-/healthy, /-/ready and their aliases, /metrics, buildinfo, senders, /-/quit and /-/reload. */
+/** Adds /-/healthy, /-/ready and their aliases, /metrics, buildinfo, senders, walreplay, /-/quit and /-/reload. */
 export function addStatusRoutes(app: FastifyInstance, service: Service): void {
   addRoute(app, {
     name: '/-/healthy',
@@ -56,7 +56,30 @@ export function addStatusRoutes(app: FastifyInstance, service: Service): void {
     errorsAs: 'json',
     respond: async (_request, reply) => sendSuccess(reply, await sendersWithLag(service)),
   });
+  addRoute(app, {
+    name: '/api/v1/status/walreplay',
+    methods: ['GET'],
+    paths: readPaths('/api/v1/status/walreplay'),
+    errorsAs: 'json',
+    respond: (_request, reply) => sendSuccess(reply, walStatus(service)),
+  });
   addLifecycleRoutes(app, service);
+}
+
+/** Segments as in Prometheus, also before the server is ready; the rest is ours. */
+function walStatus({ settings, isReady, replayProgress }: Service): object {
+  const { firstSegment = 0, lastSegment = 0, segment = 0, replayedBytes = 0, totalBytes = 0 } = replayProgress ?? {};
+  const { walSync, walSyncIntervalMs } = settings;
+  return {
+    min: firstSegment,
+    max: lastSegment,
+    current: segment,
+    state: isReady ? 'done' : replayProgress === undefined ? 'waiting' : 'in progress',
+    replayedBytes,
+    totalBytes,
+    sync: walSync,
+    ...(walSync === 'interval' ? { syncIntervalSeconds: walSyncIntervalMs / 1000 } : {}),
+  };
 }
 
 const TEXT = 'text/plain; charset=utf-8';

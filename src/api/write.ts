@@ -2,6 +2,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { WriteOutcome } from '../../storage/index.ts';
 import { refuseCrossSite } from './cross-site.ts';
+import { tellDurability } from './durability.ts';
 import { RequestError } from './errors.ts';
 import type { Intake } from './intake.ts';
 import { checkBody, checkContentType, writeEncoding } from './remote-headers.ts';
@@ -31,7 +32,10 @@ export function addWriteRoutes(app: FastifyInstance, service: Service, intake: I
     paths: WRITE_PATHS,
     errorsAs: 'text',
     admit: (request) => admit(request, service, intake),
-    respond: (request, reply) => respond(request, reply, service, intake),
+    respond(request, reply) {
+      tellDurability(reply, service.settings);
+      return respond(request, reply, service, intake);
+    },
   });
 }
 

@@ -122,6 +122,8 @@ function openDatabase(settings: ServeSettings, directory: string, journal: Datab
     tenantLabelName: settings.tenantLabelName,
     defaultTenant: settings.defaultTenantId,
     idleCutMs: settings.idleCutMs,
+    walSyncIntervalMs: settings.walSync === 'interval' ? settings.walSyncIntervalMs : 0,
+    ...(settings.minFreeBytes === undefined ? {} : { minFreeBytes: settings.minFreeBytes }),
     times: {
       futureMs: settings.futureMs,
       outOfOrderMs: settings.outOfOrderMs,

@@ -7,7 +7,7 @@ import { LOG_FORMATS, LOG_LEVELS } from '../telemetry/log.ts';
 import { isTenantId } from '../tenants/tenant-id.ts';
 import { parseExternalLabels, parseLabelName } from './external-labels.ts';
 import { parseListenAddress } from './listen-address.ts';
-import type { ServeSettings } from './settings.ts';
+import { type ServeSettings, WAL_SYNC_MODES } from './settings.ts';
 import { parseDuration, parseSize } from './units.ts';
 import { ValueError } from './value-error.ts';
 
@@ -116,6 +116,33 @@ export const SERVE_FLAGS: { readonly [Setting in keyof GivenSettings]: Flag<Give
     defaultNote: 'half of the memory of the container or machine, at most 3.75GiB',
     repeatable: false,
     parse: optional(parseMemoryBudget),
+  },
+  walSync: {
+    name: 'wal.sync',
+    placeholder: '<commit|interval>',
+    description:
+      'When the log is synced: before each answer, or at intervals. With interval a power cut loses what was answered since the last sync.',
+    defaults: ['commit'],
+    repeatable: false,
+    parse: one((text) => choose(text, WAL_SYNC_MODES)),
+  },
+  walSyncIntervalMs: {
+    name: 'wal.sync-interval',
+    placeholder: '<duration>',
+    description: 'With --wal.sync=interval: the longest time between an answer and its sync.',
+    defaults: ['1s'],
+    repeatable: false,
+    parse: one(parsePositiveDuration),
+  },
+  minFreeBytes: {
+    name: 'storage.min-free-space',
+    placeholder: '<size>',
+    description:
+      'Below so much free space writes get 503: the rest is for blocks and checkpoints, which give some back.',
+    defaults: [],
+    defaultNote: 'half of what the head takes, at least 64MiB',
+    repeatable: false,
+    parse: optional(parseSize),
   },
   idleCutMs: {
     name: 'head.idle-cut',

@@ -8,6 +8,10 @@ export interface ListenAddress {
   readonly port: number;
 }
 
+/** When the log is synced: before each answer, or at intervals. */
+export const WAL_SYNC_MODES = ['commit', 'interval'] as const;
+export type WalSyncMode = (typeof WAL_SYNC_MODES)[number];
+
 /** The field's flag is named in each comment; src/config/flags.ts has the table. */
 export interface ServeSettings {
   /** --web.listen-address, at least one. */
@@ -26,6 +30,12 @@ export interface ServeSettings {
   readonly externalLabels: readonly string[];
   /** --head.memory-budget */
   readonly memoryBudgetBytes: number;
+  /** --wal.sync */
+  readonly walSync: WalSyncMode;
+  /** --wal.sync-interval; counts with walSync 'interval'. */
+  readonly walSyncIntervalMs: number;
+  /** --storage.min-free-space; undefined: by the size of the head. */
+  readonly minFreeBytes: number | undefined;
   /** --head.idle-cut */
   readonly idleCutMs: number;
   /** --tsdb.out-of-order.time-window */

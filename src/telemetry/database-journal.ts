@@ -4,11 +4,8 @@ import type { Log, LogFields, LogLevel } from './log.ts';
 /** A long replay says how far it is this often. */
 const PROGRESS_EVERY_MS = 5000;
 
-/** Bytes of the WAL that are read, of how many. */
-export interface ReplayProgress {
-  readonly replayedBytes: number;
-  readonly totalBytes: number;
-}
+/** Bytes of the WAL that are read, of how many; and its segments by number. */
+export type ReplayProgress = Omit<Extract<DatabaseEvent, { kind: 'replay-progress' }>, 'kind'>;
 
 interface Line {
   readonly level: LogLevel;
@@ -32,15 +29,17 @@ export class DatabaseJournal {
 
   record(event: DatabaseEvent): void {
     if (event.kind === 'replay-progress') {
-      this.#recordProgress(event);
+      const { kind: _, ...progress } = event;
+      this.#recordProgress(progress);
       return;
     }
     const { level, message, fields } = lineOf(event);
     this.#log[level](message, fields);
   }
 
-  #recordProgress({ replayedBytes, totalBytes }: ReplayProgress): void {
-    this.replayProgress = { replayedBytes, totalBytes };
+  #recordProgress(progress: ReplayProgress): void {
+    const { replayedBytes, totalBytes } = progress;
+    this.replayProgress = progress;
     const now = this.#clock.monotonicMs();
     if (now - this.#progressLoggedMs < PROGRESS_EVERY_MS) return;
     this.#progressLoggedMs = now;
@@ -65,6 +64,10 @@ function lineOf(event: Exclude<DatabaseEvent, { kind: 'replay-progress' }>): Lin
       return fault('the WAL cannot be written: writes get 503 until it can', event.message);
     case 'wal-recovered':
       return { level: 'info', message: 'the WAL can be written again' };
+    case 'disk-short':
+      return fault('the disk is nearly full: writes get 503 until there is space', event.message);
+    case 'disk-roomy':
+      return { level: 'info', message: 'the disk has space again' };
     case 'wal-damage':
       return { level: 'warn', message: 'damage in the WAL', fields: { damage: event.message } };
     case 'block-skipped':

@@ -70,9 +70,11 @@ export class HeadWriter {
     if (this.#isClosed) throw new StorageError('unavailable', 'the server is shutting down');
     if (this.#wal.failure !== undefined)
       throw new StorageError('unavailable', `the WAL cannot be written: ${this.#wal.failure}`);
+    if (this.#wal.shortage !== undefined)
+      throw new StorageError('unavailable', `the disk is nearly full: ${this.#wal.shortage}`);
     const tenant = this.tenant(key);
     const { status, outcome } = await this.#store(tenant, body, compression);
-    await this.#wal.whenDurable(this.#wal.position);
+    await this.#wal.whenAccepted(this.#wal.position);
     if (status === L.OUT_OF_MEMORY) {
       throw new StorageError(
         'unavailable',

@@ -5,7 +5,7 @@ import type { FileSystem } from '../io/file-system.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import * as L from '../kernel/layout.ts';
 import { CorruptionError, StorageError } from '../lib/errors.ts';
-import { type RecoveryReport, recoverWal, type WalRecovery } from '../wal/recovery.ts';
+import { type RecoveryProgress, type RecoveryReport, recoverWal, type WalRecovery } from '../wal/recovery.ts';
 
 /** Whose log it is: what its blocks say that they were cut from. */
 export interface LogIdentity {
@@ -20,7 +20,7 @@ export interface OwnBlock {
 }
 
 export interface ReplayListener {
-  readonly onProgress: (replayedBytes: number, totalBytes: number) => void;
+  readonly onProgress: (progress: RecoveryProgress) => void;
   /** Hears of everything that the log should hold and does not. */
   readonly onDamage: (message: string) => void;
 }

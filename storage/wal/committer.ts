@@ -6,6 +6,9 @@
  *   ring    …│ durable │ frames to commit │ free …         segment   │ header │ frames … │ zeros written ahead │
  *                   tail               head                                            position
  *
+ * A commit may leave out the sync (--wal.sync=interval): the frames are written, and stay in the ring until a later one
+ * syncs them, so that a failure in between costs nothing either.
+ *
  * Invariants: a frame is never split across segments. The tail moves only after every byte before it is synced, and
  * after the name of its segment is. A file that failed once is never written or synced again: the kernel may have
  * dropped its dirty pages and would report the next sync as good. The same frames go into a new segment instead, under
@@ -15,7 +18,8 @@ import type { File, FileSystem } from '../io/file-system.ts';
 import { isSystemError } from '../io/system-error.ts';
 import { FRAME_HEADER_BYTES } from '../kernel/layout.ts';
 import { frameBytesAt, isMagicAt } from './frame.ts';
-import { encodeFileHeader, FILE_HEADER_BYTES, SPARE_NAME, segmentName, walDirectory } from './segment.ts';
+import { encodeFileHeader, FILE_HEADER_BYTES, segmentName, walDirectory } from './segment.ts';
+import { SpareSegments } from './spare-segments.ts';
 
 /** Byte addresses in the shared memory of the words and the ring (storage/kernel/layout.ts); words are u32. */
 export interface WalAddresses {
@@ -25,6 +29,10 @@ export interface WalAddresses {
   readonly stop: number;
   readonly syncs: number;
   readonly segment: number;
+  /** MiB that stay free on the disk. */
+  readonly floor: number;
+  /** 1: somebody waits for a sync. */
+  readonly syncWanted: number;
   readonly ring: number;
   /** A power of two. */
   readonly ringBytes: number;
@@ -45,24 +53,18 @@ export interface WalCommitterOptions {
   readonly firstSegment: number;
 }
 
-/** `durable` is the new tail; `recovered` says that the round before had failed. */
+/** `durable` is the tail now; `recovered` says that the round before had failed. */
 export type CommitOutcome = { readonly durable: number; readonly recovered: boolean } | { readonly failing: string };
 
-const SPARE_STEP_BYTES = 1024 * 1024;
+const MIB = 1024 * 1024;
 
 interface Segment {
   readonly number: number;
   readonly file: File;
   /** Where the next frame goes; 0 while the header is not written. */
   position: number;
-  /** Whether it holds frames that were reported durable. */
+  /** Whether it holds frames that were reported durable, or, without a sync, written. */
   acknowledged: boolean;
-}
-
-/** The spare segment while it is being made. */
-interface Spare {
-  readonly file: File;
-  bytes: number;
 }
 
 export class WalCommitter {
@@ -75,9 +77,11 @@ export class WalCommitter {
   #segment: Segment | undefined;
   #nextSegment: number;
   #isDirectoryMade = false;
-  #spare: Spare | undefined;
-  #isSpareReady = false;
-  #isSpareRefused = false;
+  readonly #spares: SpareSegments;
+  /** Up to here the ring is in the segment, synced or not. */
+  #written: number;
+  /** Since spares were last made longer. */
+  #bytesSinceGrowth = 0;
 
   /** Touches no file: the first commit makes the first segment. */
   constructor(options: WalCommitterOptions) {
@@ -87,84 +91,92 @@ export class WalCommitter {
     this.#ring = new Uint8Array(memory, addresses.ring, addresses.ringBytes);
     this.#directory = walDirectory(options.dataDirectory);
     this.#nextSegment = options.firstSegment;
+    this.#written = this.#tail;
+    this.#spares = new SpareSegments({
+      fileSystem: options.fileSystem,
+      directory: this.#directory,
+      segmentBytes: options.segmentBytes,
+      floorBytes: () => Atomics.load(this.#words, addresses.floor >> 2) * MIB,
+    });
+  }
+
+  /** Up to this position the ring is written, which is all that a kill cannot take back. */
+  get written(): number {
+    return this.#written;
+  }
+
+  /** Bytes that are written and not synced. */
+  get unsyncedBytes(): number {
+    return (this.#written - this.#tail) >>> 0;
   }
 
   /**
-   * Makes everything in the ring durable. Undefined if there was nothing. After an error of the file system the tail
-   * stays, the state word says failing, and the next call tries all of it again in a new segment. Throws only for
-   * a ring that holds no frames.
+   * Why writes have to stop before the disk does it: a spare segment is gone, and space for another is not there. What
+   * gives space back may still use the log.
    */
-  commit(): CommitOutcome | undefined {
+  get shortage(): string | undefined {
+    return this.#spares.shortage;
+  }
+
+  /**
+   * Writes everything in the ring and makes it durable, if `sync` says so; undefined if there was nothing to do. After
+   * an error of the file system the tail stays, the state word says failing, and the next call tries all that is not
+   * durable again in a new segment. Throws only for a ring that holds no frames.
+   */
+  commit(sync = true): CommitOutcome | undefined {
     const { addresses } = this.#options;
     const head = Atomics.load(this.#words, addresses.head >> 2);
-    const tail = Atomics.load(this.#words, addresses.tail >> 2) >>> 0;
-    const length = (head - tail) >>> 0;
-    if (length === 0) return undefined;
-    this.#copyFromRing(tail, length);
+    const length = (head - this.#written) >>> 0;
+    if (length === 0 && (!sync || this.unsyncedBytes === 0)) return undefined;
+    this.#copyFromRing(this.#written, length);
     try {
-      this.#write(tail, length);
+      this.#write(length, sync);
     } catch (error) {
       if (!isSystemError(error)) throw error;
       this.#abandonSegment();
+      this.#written = this.#tail;
       Atomics.store(this.#words, addresses.state >> 2, WalState.failing);
       return { failing: error.message };
     }
+    this.#bytesSinceGrowth += length;
     const recovered = Atomics.exchange(this.#words, addresses.state >> 2, WalState.ok) === WalState.failing;
-    return { durable: head >>> 0, recovered };
+    return { durable: this.#tail, recovered };
+  }
+
+  get #tail(): number {
+    return Atomics.load(this.#words, this.#options.addresses.tail >> 2) >>> 0;
   }
 
   /**
-   * Zero-fills the next segment by one step; to be called when a commit was answered, so that nobody waits for it. If
-   * the disk refuses, there is no spare until the segment after the next.
+   * Makes the spare segments a step longer; to be called when a commit was answered, so that nobody waits for it, and
+   * now and then when there is none. It keeps pace with what is committed: twice as much as that. True if another call
+   * would do more.
    */
-  growSpare(): void {
-    if (this.#isSpareReady || this.#isSpareRefused || !this.#isDirectoryMade) return;
-    const { segmentBytes } = this.#options;
-    try {
-      this.#spare ??= this.#beginSpare();
-      const spare = this.#spare;
-      const step = Math.min(SPARE_STEP_BYTES, segmentBytes - spare.bytes);
-      spare.file.write(new Uint8Array(step), spare.bytes);
-      spare.file.sync();
-      spare.bytes += step;
-      if (spare.bytes < segmentBytes) return;
-      spare.file.close();
-      this.#spare = undefined;
-      this.#isSpareReady = true;
-    } catch (error) {
-      if (!isSystemError(error)) throw error;
-      this.#isSpareRefused = true;
-      this.#dropSpare();
-    }
-  }
-
-  /** Not in a file that failed before and could not be removed then. */
-  #beginSpare(): Spare {
-    const { fileSystem } = this.#options;
-    const path = `${this.#directory}/${SPARE_NAME}`;
-    fileSystem.remove(path);
-    return { file: fileSystem.open(path, 'create'), bytes: 0 };
+  growSpares(): boolean {
+    if (!this.#isDirectoryMade) return false;
+    const bytes = Math.max(MIB, 2 * this.#bytesSinceGrowth);
+    this.#bytesSinceGrowth = 0;
+    return this.#spares.grow(bytes);
   }
 
   /** Closes the current segment; what is still in the ring stays there. The committer is of no use afterwards. */
   close(): void {
     this.#segment?.file.close();
-    this.#spare?.file.close();
+    this.#spares.close();
     this.#segment = undefined;
-    this.#spare = undefined;
   }
 
-  #copyFromRing(tail: number, length: number): void {
+  #copyFromRing(position: number, length: number): void {
     const needed = FILE_HEADER_BYTES + length;
     if (this.#batch.length < needed) this.#batch = new Uint8Array(Math.max(needed, this.#batch.length * 2));
-    const start = tail % this.#ring.length;
+    const start = position % this.#ring.length;
     const untilWrap = Math.min(length, this.#ring.length - start);
     this.#batch.set(this.#ring.subarray(start, start + untilWrap), FILE_HEADER_BYTES);
     this.#batch.set(this.#ring.subarray(0, length - untilWrap), FILE_HEADER_BYTES + untilWrap);
   }
 
-  /** Writes and syncs the batch. A segment that is full is synced, and what it holds is durable from then on. */
-  #write(tail: number, length: number): void {
+  /** Writes the batch and syncs it if told to. A segment that is full is synced: what it holds is durable from then on. */
+  #write(length: number, sync: boolean): void {
     const end = FILE_HEADER_BYTES + length;
     let from = FILE_HEADER_BYTES;
     while (from < end) {
@@ -172,13 +184,16 @@ export class WalCommitter {
       const segment = this.#segment;
       const to = this.#lastFrameThatFits(from, end, segment);
       if (to > from) this.#writeFrames(segment, from, to);
+      this.#written = (this.#written + to - from) >>> 0;
       from = to;
-      const isFull = from < end;
-      this.#sync(segment, tail + from - FILE_HEADER_BYTES);
-      if (!isFull) continue;
+      if (from === end) break;
+      this.#sync(segment);
       this.#segment = undefined;
       segment.file.close();
     }
+    if (this.#segment === undefined) return;
+    if (sync) this.#sync(this.#segment);
+    else this.#segment.acknowledged = true;
   }
 
   /** The end of the last frame of [from, end) that the segment has room for; a fresh segment takes at least one. */
@@ -216,13 +231,13 @@ export class WalCommitter {
     segment.position = bytes.length;
   }
 
-  /** Syncs the segment and moves the tail to `durable`, the position of the ring that it now reaches to. */
-  #sync(segment: Segment, durable: number): void {
+  /** Syncs the segment and moves the tail to the position of the ring that it reaches to. */
+  #sync(segment: Segment): void {
     const { addresses } = this.#options;
     segment.file.sync();
     segment.acknowledged = true;
     Atomics.add(this.#words, addresses.syncs >> 2, 1);
-    Atomics.store(this.#words, addresses.tail >> 2, durable | 0);
+    Atomics.store(this.#words, addresses.tail >> 2, this.#written | 0);
   }
 
   /** Makes the next segment and its name durable, out of the spare if there is one. A number is never used twice. */
@@ -235,11 +250,7 @@ export class WalCommitter {
     }
     const number = this.#nextSegment++;
     const path = `${this.#directory}/${segmentName(number)}`;
-    const hasSpare = this.#isSpareReady;
-    this.#isSpareReady = false;
-    this.#isSpareRefused = false;
-    this.#dropSpare();
-    if (hasSpare) fileSystem.rename(`${this.#directory}/${SPARE_NAME}`, path);
+    const hasSpare = this.#spares.take(path);
     this.#segment = {
       number,
       file: fileSystem.open(path, hasSpare ? 'update' : 'create'),
@@ -258,15 +269,6 @@ export class WalCommitter {
     if (segment === undefined) return;
     attempt(() => segment.file.close());
     if (!segment.acknowledged) attempt(() => this.#options.fileSystem.remove(segment.file.path));
-  }
-
-  /** Gives up a spare that is not finished. */
-  #dropSpare(): void {
-    const spare = this.#spare;
-    if (spare === undefined) return;
-    this.#spare = undefined;
-    attempt(() => spare.file.close());
-    attempt(() => this.#options.fileSystem.remove(spare.file.path));
   }
 }
 

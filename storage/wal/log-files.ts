@@ -13,7 +13,7 @@ import {
   type FileHeader,
   listWalFiles,
   readFileHeader,
-  SPARE_NAME,
+  SPARE_NAMES,
   WAL_VERSION,
   type WalFile,
 } from './segment.ts';
@@ -49,7 +49,7 @@ export function surveyLog(fileSystem: FileSystem, directory: string): LogFiles {
   // A damaged checkpoint replaces nothing: whatever else is still there is read too.
   const replacedUntil = checkpoint?.end === undefined ? 0 : checkpoint.number;
   const isReplaced = (segment: LogFile): boolean => numberOf(segment) <= replacedUntil;
-  const tmp = [SPARE_NAME, CHECKPOINT_TMP_NAME].map((name) => `${directory}/${name}`);
+  const tmp = [...SPARE_NAMES, CHECKPOINT_TMP_NAME].map((name) => `${directory}/${name}`);
   return {
     checkpoint,
     segments: segments

@@ -56,12 +56,23 @@ export interface RecoveryReport {
   readonly nextSegment: number;
 }
 
-export type ReplayProgress = (replayedBytes: number, totalBytes: number) => void;
+/** How far a recovery is. Segments are told by their numbers: those that are read, and the one that it is at. */
+export interface RecoveryProgress {
+  readonly replayedBytes: number;
+  readonly totalBytes: number;
+  readonly firstSegment: number;
+  readonly lastSegment: number;
+  readonly segment: number;
+}
 
 const PROGRESS_BYTES = 16 * 1024 * 1024;
 
 /** Looks into the log of a data directory; throws StorageError 'invalid' if a newer version wrote it. */
-export function recoverWal(fileSystem: FileSystem, dataDirectory: string, onProgress?: ReplayProgress): WalRecovery {
+export function recoverWal(
+  fileSystem: FileSystem,
+  dataDirectory: string,
+  onProgress?: (progress: RecoveryProgress) => void,
+): WalRecovery {
   return new WalRecovery(fileSystem, dataDirectory, onProgress);
 }
 
@@ -71,7 +82,7 @@ export class WalRecovery {
   readonly totalBytes: number;
   readonly #fileSystem: FileSystem;
   readonly #dataDirectory: string;
-  readonly #onProgress: ReplayProgress | undefined;
+  readonly #onProgress: ((progress: RecoveryProgress) => void) | undefined;
   readonly #files: LogFiles;
   readonly #segmentEnds: SegmentEnd[] = [];
   readonly #bad: { file: LogFile; bytes: BadBytes }[] = [];
@@ -81,7 +92,11 @@ export class WalRecovery {
   #reportedBytes = 0;
   #report: RecoveryReport | undefined;
 
-  constructor(fileSystem: FileSystem, dataDirectory: string, onProgress: ReplayProgress | undefined) {
+  constructor(
+    fileSystem: FileSystem,
+    dataDirectory: string,
+    onProgress: ((progress: RecoveryProgress) => void) | undefined,
+  ) {
     this.#fileSystem = fileSystem;
     this.#dataDirectory = dataDirectory;
     this.#onProgress = onProgress;
@@ -113,7 +128,7 @@ export class WalRecovery {
     const seen = new SequenceSet(Math.min(covered, (segments[0]?.firstSequence ?? Number.POSITIVE_INFINITY) - 1));
     yield* this.#segmentFrames(segments, seen);
     this.#rewriteNewest();
-    this.#reportProgress(this.totalBytes);
+    this.#reportProgress(this.totalBytes, this.#files.segments.at(-1));
     this.#report = {
       frames: this.#frames,
       duplicates: this.#duplicates,
@@ -157,7 +172,7 @@ export class WalRecovery {
       for (; source.frame !== undefined; source.advance()) {
         seen.add(source.frame.sequence);
         if (isEndFrame(source.frame)) continue;
-        this.#reportProgress(source.position);
+        this.#reportProgress(source.position, this.#files.segments[0]);
         yield this.#deliver(file, source.frame);
       }
     } finally {
@@ -191,7 +206,7 @@ export class WalRecovery {
           if (seen.add(lowest.frame.sequence)) yield this.#deliver(lowest.file, lowest.frame);
           else this.#duplicates++;
           lowest.advance();
-          this.#reportProgress(finishedBytes + lowest.position);
+          this.#reportProgress(finishedBytes + lowest.position, lowest.file);
         }
       }
     } finally {
@@ -229,10 +244,17 @@ export class WalRecovery {
     return { damages, tornTails };
   }
 
-  #reportProgress(replayedBytes: number): void {
+  #reportProgress(replayedBytes: number, at: LogFile | undefined): void {
     if (replayedBytes - this.#reportedBytes < PROGRESS_BYTES && replayedBytes < this.totalBytes) return;
     if (replayedBytes === this.#reportedBytes) return;
     this.#reportedBytes = replayedBytes;
-    this.#onProgress?.(replayedBytes, this.totalBytes);
+    const numbers = this.#files.segments.map(({ number }) => number);
+    this.#onProgress?.({
+      replayedBytes,
+      totalBytes: this.totalBytes,
+      firstSegment: Math.min(...numbers, this.#files.nextSegment - 1),
+      lastSegment: Math.max(...numbers, 0),
+      segment: at?.number ?? 0,
+    });
   }
 }

@@ -3,7 +3,7 @@
  * the order of their sequence; a checkpoint stands for all segments up to its number.
  *
  *   wal/00000007              a segment; frames, then zeros written ahead
- *   wal/.spare                zeros: the next segment, made in advance; worth nothing to recovery
+ *   wal/.spare, .spare-2      zeros: the next segments, made in advance; worth nothing to recovery
  *   wal/checkpoint.00000006   replaces segments up to 6
  *   wal/checkpoint.tmp        a checkpoint being written; worth nothing to recovery
  *
@@ -20,7 +20,7 @@ import { crc32c } from '../lib/crc32c.ts';
 export const FILE_HEADER_BYTES = 32;
 /** The newest version of segments and checkpoints that this program reads, and the one that it writes. */
 export const WAL_VERSION = 1;
-export const SPARE_NAME = '.spare';
+export const SPARE_NAMES: readonly string[] = ['.spare', '.spare-2'];
 export const CHECKPOINT_TMP_NAME = 'checkpoint.tmp';
 
 const CHECKED_BYTES = 28;

@@ -3,15 +3,23 @@
  * the process delays an acknowledgement. It sleeps on the head word, which the main thread notifies after it advanced.
  */
 import type { Port } from '../io/executor.ts';
-import type { Wait, World } from '../io/world.ts';
+import type { World } from '../io/world.ts';
 import { WalCommitter, type WalCommitterOptions } from './committer.ts';
 
 /** Structured-clonable; `memory` is shared with the sender. */
-export type WalThreadInit = Omit<WalCommitterOptions, 'fileSystem'> & { readonly memory: SharedArrayBuffer };
+export type WalThreadInit = Omit<WalCommitterOptions, 'fileSystem'> & {
+  readonly memory: SharedArrayBuffer;
+  /** How long a record may be written and not synced; 0: each commit syncs. */
+  readonly syncIntervalMs: number;
+};
 
 export type WalThreadMessage =
   /** Everything before this position (bytes mod 2^32) is on disk. */
   | { readonly durable: number }
+  /** Everything before this position is written, and will be on disk after the interval. */
+  | { readonly written: number }
+  /** Writes have to stop: the disk has too little space left; undefined: they may go on. Sent at each change. */
+  | { readonly shortage: string | undefined }
   /** A write or sync failed; it is tried again until it works. Sent at each failed try. */
   | { readonly failing: string }
   /** Follows the first `durable` after `failing`. */
@@ -26,11 +34,11 @@ const RETRY_INTERVAL_MS = 250;
 const IDLE_WAIT_MS = 200;
 
 /** Resolves after the stop word was set to 1 (notify the head word too, to be heard at once), or after a bug. */
-export async function run(port: Port, init: WalThreadInit, { fileSystem, wait }: World): Promise<void> {
+export async function run(port: Port, init: WalThreadInit, world: World): Promise<void> {
   const post = (message: WalThreadMessage): void => port.post(message);
   try {
-    const committer = new WalCommitter({ ...init, fileSystem });
-    await commitUntilStopped(committer, init, wait, post);
+    const committer = new WalCommitter({ ...init, fileSystem: world.fileSystem });
+    await new CommitLoop(committer, init, world, post).run();
     committer.close();
     post({ stopped: true });
   } catch (error) {
@@ -38,29 +46,79 @@ export async function run(port: Port, init: WalThreadInit, { fileSystem, wait }:
   }
 }
 
-async function commitUntilStopped(
-  committer: WalCommitter,
-  { memory, addresses }: WalThreadInit,
-  wait: Wait,
-  post: (message: WalThreadMessage) => void,
-): Promise<void> {
-  const words = new Int32Array(memory);
-  for (;;) {
-    // Loaded before the commit: what arrives after it is seen by the commit, or makes the wait return at once.
-    const stop = Atomics.load(words, addresses.stop >> 2) === 1;
-    const head = Atomics.load(words, addresses.head >> 2);
-    const outcome = committer.commit();
-    if (outcome === undefined) {
-      if (stop) return;
-      await wait(words, addresses.head >> 2, head, IDLE_WAIT_MS);
-    } else if ('failing' in outcome) {
-      post({ failing: outcome.failing });
-      if (stop) return;
-      await wait(words, addresses.stop >> 2, 0, RETRY_INTERVAL_MS);
-    } else {
-      post({ durable: outcome.durable });
-      if (outcome.recovered) post({ recovered: true });
-      committer.growSpare();
+class CommitLoop {
+  readonly #committer: WalCommitter;
+  readonly #init: WalThreadInit;
+  readonly #words: Int32Array;
+  readonly #world: World;
+  readonly #post: (message: WalThreadMessage) => void;
+  /** Since when something is written and not synced. */
+  #unsyncedSinceMs: number | undefined;
+  #shortage: string | undefined;
+
+  constructor(committer: WalCommitter, init: WalThreadInit, world: World, post: (message: WalThreadMessage) => void) {
+    this.#committer = committer;
+    this.#init = init;
+    this.#words = new Int32Array(init.memory);
+    this.#world = world;
+    this.#post = post;
+  }
+
+  async run(): Promise<void> {
+    const words = this.#words;
+    const { addresses } = this.#init;
+    for (;;) {
+      // Loaded before the commit: what arrives after it is seen by the commit, or makes the wait return at once.
+      const stop = Atomics.load(words, addresses.stop >> 2) === 1;
+      const head = Atomics.load(words, addresses.head >> 2);
+      const sync = stop || this.#isSyncDue();
+      const outcome = this.#committer.commit(sync);
+      if (outcome === undefined) {
+        if (stop) return;
+        const hasMoreToMake = this.#growSpares();
+        if (!hasMoreToMake) await this.#world.wait(words, addresses.head >> 2, head, this.#idleMs());
+      } else if ('failing' in outcome) {
+        this.#unsyncedSinceMs = undefined;
+        this.#post({ failing: outcome.failing });
+        if (stop) return;
+        await this.#world.wait(words, addresses.stop >> 2, 0, RETRY_INTERVAL_MS);
+      } else {
+        this.#tell(outcome, sync);
+        this.#growSpares();
+      }
     }
+  }
+
+  #isSyncDue(): boolean {
+    const { syncIntervalMs, addresses } = this.#init;
+    if (syncIntervalMs === 0) return true;
+    if (Atomics.exchange(this.#words, addresses.syncWanted >> 2, 0) === 1) return true;
+    return this.#unsyncedMs() >= syncIntervalMs || this.#committer.unsyncedBytes >= addresses.ringBytes / 2;
+  }
+
+  #unsyncedMs(): number {
+    return this.#unsyncedSinceMs === undefined ? 0 : this.#world.clock.monotonicMs() - this.#unsyncedSinceMs;
+  }
+
+  #tell({ durable, recovered }: { durable: number; recovered: boolean }, isSynced: boolean): void {
+    if (this.#init.syncIntervalMs > 0) this.#post({ written: this.#committer.written });
+    // A segment that was full may have been synced in any case.
+    this.#post({ durable });
+    if (isSynced) this.#unsyncedSinceMs = undefined;
+    else this.#unsyncedSinceMs ??= this.#world.clock.monotonicMs();
+    if (recovered) this.#post({ recovered: true });
+  }
+
+  #growSpares(): boolean {
+    const hasMoreToMake = this.#committer.growSpares();
+    const { shortage } = this.#committer;
+    if ((shortage === undefined) !== (this.#shortage === undefined)) this.#post({ shortage });
+    this.#shortage = shortage;
+    return hasMoreToMake;
+  }
+
+  #idleMs(): number {
+    if (this.#unsyncedSinceMs === undefined) return IDLE_WAIT_MS;
+    return Math.min(IDLE_WAIT_MS, Math.max(1, this.#init.syncIntervalMs - this.#unsyncedMs()));
   }
 }

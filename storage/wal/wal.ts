@@ -18,18 +18,26 @@ const addresses: WalAddresses = {
   stop: L.WAL_STOP,
   syncs: L.WAL_SYNCS,
   segment: L.WAL_SEGMENT,
+  floor: L.WAL_FLOOR,
+  syncWanted: L.WAL_SYNC_WANTED,
   ring: L.WAL_RING,
   ringBytes: L.WAL_RING_BYTES,
 };
+
+const MIB = 1024 * 1024;
 
 export interface WalOptions {
   readonly dataDirectory: string;
   readonly segmentBytes: number;
   readonly firstSegment: number;
+  /** How long a write may be answered before it is synced; 0: it is answered after. */
+  readonly syncIntervalMs: number;
   readonly executor: Executor;
   readonly clock: Pick<Clock, 'monotonicMs'>;
   readonly onFailing: (message: string) => void;
   readonly onRecovered: () => void;
+  /** Writes have to stop, or may go on, for the space that is left on the disk. */
+  readonly onShortage: (message: string | undefined) => void;
   /** The thread ended by a bug: the process must not go on, and nothing becomes durable any more. */
   readonly onBroken: (message: string) => void;
 }
@@ -52,21 +60,33 @@ export class Wal {
   readonly #words: Int32Array;
   readonly #options: WalOptions;
   readonly #port: Port;
+  /** Who waits for a sync, and who for what a write is answered after. */
   readonly #waiters: Waiter[] = [];
+  readonly #acceptWaiters: Waiter[] = [];
   /** Of what is not durable yet; positions rise. */
   readonly #marks: Mark[] = [];
   readonly #ended = Promise.withResolvers<void>();
   #durable = 0;
+  /** Written, durable or not; of use only if the log does not sync at each commit. */
+  #written = 0;
   #failure: string | undefined;
+  #shortage: string | undefined;
   #isEnded = false;
 
   constructor(memory: SharedMemory, options: WalOptions) {
     this.#memory = memory;
     this.#options = options;
-    const { dataDirectory, segmentBytes, firstSegment } = options;
+    const { dataDirectory, segmentBytes, firstSegment, syncIntervalMs } = options;
     const { buffer } = memory.memory;
     this.#words = new Int32Array(buffer);
-    const init: WalThreadInit = { memory: buffer, addresses, dataDirectory, segmentBytes, firstSegment };
+    const init: WalThreadInit = {
+      memory: buffer,
+      addresses,
+      dataDirectory,
+      segmentBytes,
+      firstSegment,
+      syncIntervalMs,
+    };
     this.#port = options.executor.start(moduleUrl('./wal-thread', import.meta.url), init);
     this.#port.onMessage((message) => this.#receive(message as WalThreadMessage));
     this.#port.onClose((error) => this.#break(error?.message ?? 'the thread of the log ended'));
@@ -91,6 +111,16 @@ export class Wal {
   /** Why the log cannot be written at the moment, if it cannot. */
   get failure(): string | undefined {
     return this.#failure;
+  }
+
+  /** Why writes have to stop although the log can be written: the space on the disk is kept for what gives some back. */
+  get shortage(): string | undefined {
+    return this.#shortage;
+  }
+
+  /** Keeps so many bytes of the disk free. */
+  keepFree(bytes: number): void {
+    this.#memory.storeWord(L.WAL_FLOOR, Math.ceil(bytes / MIB));
   }
 
   get syncs(): number {
@@ -121,9 +151,24 @@ export class Wal {
    */
   whenDurable(position: number): Promise<void> {
     if (position <= this.#durable) return Promise.resolve();
+    if (this.#options.syncIntervalMs > 0) this.#memory.storeWord(L.WAL_SYNC_WANTED, 1);
+    return this.#wait(position, this.#waiters);
+  }
+
+  /**
+   * Resolves when a write up to `position` may be answered: when it is durable, or, if the log syncs at intervals, when
+   * it is written. Rejects as `whenDurable` does.
+   */
+  whenAccepted(position: number): Promise<void> {
+    if (this.#options.syncIntervalMs === 0) return this.whenDurable(position);
+    if (position <= this.#written) return Promise.resolve();
+    return this.#wait(position, this.#acceptWaiters);
+  }
+
+  #wait(position: number, waiters: Waiter[]): Promise<void> {
     if (this.#failure !== undefined) return Promise.reject(unavailable(this.#failure));
     this.wake();
-    return new Promise((resolve, reject) => this.#waiters.push({ position, resolve, reject }));
+    return new Promise((resolve, reject) => waiters.push({ position, resolve, reject }));
   }
 
   /** Writes what is queued, as far as the disk lets it, and ends the thread. Whoever still waits then is refused. */
@@ -136,6 +181,8 @@ export class Wal {
 
   #receive(message: WalThreadMessage): void {
     if ('durable' in message) this.#advance(message.durable);
+    else if ('written' in message) this.#advanceWritten(message.written);
+    else if ('shortage' in message) this.#changeShortage(message.shortage);
     else if ('failing' in message) this.#fail(message.failing);
     else if ('recovered' in message) this.#recover();
     else if ('stopped' in message) this.#end('it is closed');
@@ -159,12 +206,19 @@ export class Wal {
 
   #advance(tail: number): void {
     this.#durable += (tail - this.#durable) >>> 0;
-    let done = 0;
-    // Waiters came in the order of their positions.
-    while (done < this.#waiters.length && (this.#waiters[done] as Waiter).position <= this.#durable) done++;
-    for (const { resolve } of this.#waiters.splice(0, done)) resolve();
+    resolveUntil(this.#durable, this.#waiters);
     const kept = this.#marks.findIndex(({ position }) => position > this.#durable);
     this.#marks.splice(0, kept < 0 ? this.#marks.length : kept);
+  }
+
+  #advanceWritten(position: number): void {
+    this.#written += (position - this.#written) >>> 0;
+    resolveUntil(this.#written, this.#acceptWaiters);
+  }
+
+  #changeShortage(message: string | undefined): void {
+    this.#shortage = message;
+    this.#options.onShortage(message);
   }
 
   #fail(message: string): void {
@@ -175,13 +229,21 @@ export class Wal {
   }
 
   #rejectWaiters(message: string): void {
-    for (const { reject } of this.#waiters.splice(0)) reject(unavailable(message));
+    for (const waiters of [this.#waiters, this.#acceptWaiters])
+      for (const { reject } of waiters.splice(0)) reject(unavailable(message));
   }
 
   #recover(): void {
     this.#failure = undefined;
     this.#options.onRecovered();
   }
+}
+
+/** Waiters came in the order of their positions. */
+function resolveUntil(position: number, waiters: Waiter[]): void {
+  let done = 0;
+  while (done < waiters.length && (waiters[done] as Waiter).position <= position) done++;
+  for (const { resolve } of waiters.splice(0, done)) resolve();
 }
 
 function unavailable(message: string): StorageError {

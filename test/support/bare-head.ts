@@ -14,16 +14,18 @@ export class BareHead {
   readonly writer: HeadWriter;
 
   /** The log goes to `/data`, which is there. */
-  constructor({ executor, clock }: Pick<SimMachine, 'executor' | 'clock'>) {
+  constructor({ executor, clock }: Pick<SimMachine, 'executor' | 'clock'>, syncIntervalMs = 0) {
     this.kernel.continueLog(1n, 1);
     this.wal = new Wal(this.kernel.memory, {
       dataDirectory: '/data',
       segmentBytes: 1024 * 1024,
       firstSegment: 1,
+      syncIntervalMs,
       executor,
       clock,
       onFailing: () => undefined,
       onRecovered: () => undefined,
+      onShortage: () => undefined,
       onBroken: (message) => void this.broken.push(message),
     });
     this.writer = new HeadWriter(this.kernel, this.guard, this.wal, clock);

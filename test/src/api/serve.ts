@@ -20,6 +20,9 @@ const SETTINGS: ServeSettings = {
   storagePath: 'data',
   externalLabels: [],
   memoryBudgetBytes: 256 * 1024 * 1024,
+  walSync: 'commit',
+  walSyncIntervalMs: 1000,
+  minFreeBytes: undefined,
   idleCutMs: 10_800_000,
   outOfOrderMs: 86_400_000,
   futureMs: 600_000,
@@ -90,6 +93,7 @@ export async function serveDatabase(options: ServeOptions = {}): Promise<Running
     tenantLabelName: settings.tenantLabelName,
     defaultTenant: settings.defaultTenantId,
     idleCutMs: settings.idleCutMs,
+    walSyncIntervalMs: settings.walSync === 'interval' ? settings.walSyncIntervalMs : 0,
     times: {
       futureMs: settings.futureMs,
       outOfOrderMs: settings.outOfOrderMs,

@@ -3,6 +3,8 @@ import { describe, expect, test } from 'vitest';
 import { until } from '../../support/until.ts';
 import { exchange, serve, statusOf } from './serve.ts';
 
+const REPLAY = { replayedBytes: 41, totalBytes: 100, firstSegment: 3, lastSegment: 7, segment: 5 };
+
 describe('before the database is ready', () => {
   test.each(['/-/healthy', '/health'])('%s is 200', async (path) => {
     await using api = await serve();
@@ -15,7 +17,7 @@ describe('before the database is ready', () => {
   test.each(['/-/ready', '/ready', '/metrics', '/api/v1/status/buildinfo', '/prometheus/api/v1/status/buildinfo'])(
     '%s is 503 with the reason and Retry-After',
     async (path) => {
-      await using api = await serve({ replayProgress: () => ({ replayedBytes: 41, totalBytes: 100 }) });
+      await using api = await serve({ replayProgress: () => REPLAY });
       const response = await fetch(api.url + path);
       expect(response.status).toBe(503);
       expect(response.headers.get('retry-after')).toBe('2');

@@ -24,9 +24,10 @@ function journal(): { record: (event: DatabaseEvent, monotonicMs?: number) => st
 test('a long replay says how far it is every five seconds, and always knows', () => {
   const { journal: subject, record } = journal();
   expect(subject.replayProgress).toBeUndefined();
-  const at = (replayedBytes: number): DatabaseEvent => ({ kind: 'replay-progress', replayedBytes, totalBytes: 200 });
+  const rest = { totalBytes: 200, firstSegment: 1, lastSegment: 3, segment: 2 };
+  const at = (replayedBytes: number): DatabaseEvent => ({ kind: 'replay-progress', replayedBytes, ...rest });
   expect(record(at(10), 100)).toEqual([]);
-  expect(subject.replayProgress).toEqual({ replayedBytes: 10, totalBytes: 200 });
+  expect(subject.replayProgress).toEqual({ replayedBytes: 10, ...rest });
   expect(record(at(82), 5000)).toEqual([
     'level=info msg="replaying the WAL" percent=41 replayed_bytes=82 total_bytes=200\n',
   ]);

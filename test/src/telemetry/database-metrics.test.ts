@@ -26,6 +26,8 @@ const stats: DatabaseStats = {
   blocks: 17,
   snapshots: 18,
   tenants: 19,
+  freeBytes: 20,
+  shortOfSpace: 0,
 };
 
 test("the engine's figures are metrics, read once a scrape", async () => {

@@ -87,14 +87,14 @@ test('the next segment is made ahead of zeros, and used', () => {
   const ring = new Ring(8192);
   const committer = committerOf(ring, fileSystem, { segmentBytes: 1000 });
   ring.append(payloadOf(1));
-  committer.growSpare();
+  committer.growSpares();
   committer.commit();
-  committer.growSpare();
+  committer.growSpares();
   expect(readAll(fileSystem, '/data/wal/.spare')).toEqual(new Uint8Array(1000));
   while (ring.word('segment') === 1) {
     ring.append(payloadOf(ring.nextSequence));
     committer.commit();
-    committer.growSpare();
+    committer.growSpares();
   }
   expect(readAll(fileSystem, '/data/wal/00000002').length).toBe(1000);
   const { sequences, report } = recover(fileSystem);
@@ -151,7 +151,7 @@ test('a full disk loses nothing, leaves no litter, and the log goes on once ther
     if (ring.freeBytes > 200) ring.append(payloadOf(ring.nextSequence, 100));
     if (isDurable(committer.commit())) acknowledged = ring.nextSequence - 1;
     else failures++;
-    committer.growSpare();
+    committer.growSpares();
   }
   expect(failures).toBeGreaterThan(20);
   expect(acknowledged).toBeGreaterThan(10);
@@ -165,6 +165,81 @@ test('a full disk loses nothing, leaves no litter, and the log goes on once ther
   });
 });
 
+test('spares keep pace with a log whose segments follow each other at every commit', () => {
+  const fileSystem = disk();
+  const ring = new Ring(2 ** 21);
+  const segmentBytes = 3 * 2 ** 20;
+  const committer = committerOf(ring, fileSystem, { segmentBytes });
+  while (ring.word('segment') < 10) {
+    ring.append(payloadOf(ring.nextSequence, 2 ** 21 - 24));
+    committer.commit();
+    committer.growSpares();
+  }
+  const sizes = range(1, 10).map(
+    (number) => readAll(fileSystem, `/data/wal/${String(number).padStart(8, '0')}`).length,
+  );
+  // The first begins before there can be one, and the second after a single commit.
+  expect(sizes.slice(2)).toEqual(Array(8).fill(segmentBytes));
+});
+
+test('below the floor of free space no spare is made, and the log says so while it can still be written', () => {
+  const fileSystem = disk();
+  const ring = new Ring(8192);
+  Atomics.store(ring.words, ring.addresses.floor >> 2, 1);
+  const committer = committerOf(ring, fileSystem, { segmentBytes: 2000 });
+  const commit = (): boolean => {
+    ring.append(payloadOf(ring.nextSequence, 1500));
+    const isTaken = isDurable(committer.commit());
+    while (committer.growSpares());
+    return isTaken;
+  };
+  expect([commit(), committer.shortage]).toEqual([true, undefined]);
+  fileSystem.capacity = fileSystem.usedBytes() + 2 ** 20;
+  expect(commit()).toBe(true);
+  expect(committer.shortage).toContain(`${2 ** 20} are kept`);
+  const left = fileSystem.volume().freeBytes;
+  // For what gives space back: one spare is left.
+  expect(commit()).toBe(true);
+  expect(fileSystem.volume().freeBytes).toBe(left);
+  fileSystem.capacity += 10_000;
+  expect(committer.growSpares()).toBe(true);
+  expect(committer.shortage).toBeUndefined();
+});
+
+test('without a sync what is written survives a kill, stays in the ring, and is synced later', () => {
+  const fileSystem = disk();
+  const ring = new Ring(4096);
+  const committer = committerOf(ring, fileSystem, { segmentBytes: 65_536 });
+  for (let i = 0; i < 5; i++) {
+    ring.append(payloadOf(ring.nextSequence));
+    expect(committer.commit(false)).toEqual({ durable: 0, recovered: false });
+    expect([committer.written, ring.word('tail'), ring.word('syncs')]).toEqual([ring.word('head'), 0, 0]);
+  }
+  expect(committer.commit(false)).toBeUndefined();
+  expect(committer.commit()).toEqual({ durable: ring.word('head'), recovered: false });
+  expect([committer.unsyncedBytes, ring.word('syncs')]).toEqual([0, 1]);
+  fileSystem.crash(seededChance(3));
+  expect(recover(fileSystem).sequences).toEqual(range(1, 5));
+});
+
+test('a sync that fails after several writes costs none of them', () => {
+  for (const written of [1, 3]) {
+    const sim = disk();
+    const fileSystem = new FaultyFileSystem(sim);
+    const ring = new Ring(4096);
+    const committer = committerOf(ring, fileSystem, { segmentBytes: 200 });
+    for (let i = 0; i < written; i++) {
+      ring.append(payloadOf(ring.nextSequence));
+      committer.commit(false);
+    }
+    fileSystem.breakAt({ at: 1, calls: ['sync'], code: 'EIO' });
+    expect(committer.commit()).toEqual({ failing: expect.stringContaining('EIO') });
+    expect(committer.commit()).toEqual({ durable: ring.word('head'), recovered: true });
+    sim.crash(seededChance(written));
+    expect(recover(sim).sequences).toEqual(range(1, written));
+  }
+});
+
 test('a spare that cannot be made is no failure', () => {
   const sim = disk();
   const fileSystem = new FaultyFileSystem(sim);
@@ -172,14 +247,15 @@ test('a spare that cannot be made is no failure', () => {
   const committer = committerOf(ring, fileSystem, { segmentBytes: 1000 });
   ring.append(payloadOf(1));
   committer.commit();
-  fileSystem.breakAt({ at: 2, code: 'ENOSPC' });
-  committer.growSpare();
-  committer.growSpare();
-  expect(fileSystem.failed).toBe(1);
-  expect(ring.word('state')).toBe(0);
+  fileSystem.breakAt({ at: 1, calls: ['open'], code: 'EMFILE', sticky: true });
+  expect([committer.growSpares(), committer.growSpares(), fileSystem.failed]).toEqual([false, false, 2]);
+  expect([ring.word('state'), committer.shortage]).toEqual([0, undefined]);
   expect(sim.exists('/data/wal/.spare')).toBe(false);
   ring.append(payloadOf(2));
   expect(isDurable(committer.commit())).toBe(true);
+  fileSystem.repair();
+  while (committer.growSpares());
+  expect(['.spare', '.spare-2'].filter((name) => sim.exists(`/data/wal/${name}`))).toHaveLength(2);
 });
 
 test('bytes in the ring that are no frames end the committer', () => {

@@ -28,7 +28,7 @@ class Scene {
   /** Returns whether everything is durable now. */
   commit(): boolean {
     const outcome = this.#committer.commit();
-    if (isDurable(outcome)) this.#committer.growSpare();
+    if (isDurable(outcome)) this.#committer.growSpares();
     const durable = outcome === undefined ? this.ring.freeBytes === 2048 : isDurable(outcome);
     // A round that fails may have made a part durable; that part counts as acknowledged too.
     let unacknowledged = (this.ring.word('head') - this.ring.word('tail')) >>> 0;

@@ -27,6 +27,7 @@ const init: WalThreadInit = {
   addresses,
   segmentBytes: 100_000,
   firstSegment: report.nextSegment,
+  syncIntervalMs: 0,
 };
 const base = new URL('../../../storage/wal/committer.ts', import.meta.url);
 const port = workerExecutor.start(moduleUrl('./wal-thread', base.href), init);

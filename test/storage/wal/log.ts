@@ -5,7 +5,18 @@ import { encodeFrame, frameBytes } from '../../../storage/wal/frame.ts';
 import { type RecoveryReport, recoverWal } from '../../../storage/wal/recovery.ts';
 
 function ringAddresses(ringBytes: number): WalAddresses {
-  return { head: 64, tail: 128, state: 132, stop: 136, syncs: 140, segment: 144, ring: 256, ringBytes };
+  return {
+    head: 64,
+    tail: 128,
+    state: 132,
+    stop: 136,
+    syncs: 140,
+    segment: 144,
+    floor: 148,
+    syncWanted: 152,
+    ring: 256,
+    ringBytes,
+  };
 }
 
 /** The kernel's side of the ring. */

@@ -24,7 +24,7 @@ function smallLog(): { files: Map<string, Uint8Array>; places: Place[] } {
   for (let i = 0; i < 20; i++) {
     ring.append(payloadOf(ring.nextSequence, 30));
     committer.commit();
-    committer.growSpare();
+    committer.growSpares();
   }
   committer.close();
   const places = [...recoverWal(fileSystem, '/data').frames()].map(({ segment, offset, sequence }) => {
@@ -286,10 +286,15 @@ test('frames larger than the read buffer pass, and progress ends at the total', 
     committer.commit();
   }
   const progress: number[][] = [];
-  const recovery = recoverWal(fileSystem, '/data', (replayed, total) => progress.push([replayed, total]));
+  const recovery = recoverWal(
+    fileSystem,
+    '/data',
+    ({ replayedBytes, totalBytes, segment, firstSegment, lastSegment }) =>
+      progress.push([replayedBytes, totalBytes, firstSegment, segment, lastSegment]),
+  );
   const lengths = [...recovery.frames()].map(({ payload }) => payload.length);
   expect(lengths).toEqual([...Array(6)].flatMap(() => [3_000_000, 20]));
-  expect(progress.at(-1)).toEqual([recovery.totalBytes, recovery.totalBytes]);
+  expect(progress.at(-1)).toEqual([recovery.totalBytes, recovery.totalBytes, 1, 2, 2]);
   expect(() => recoverWal(fileSystem, '/data').report).toThrow(RangeError);
 });
 

@@ -9,6 +9,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { moduleUrl, type Port, workerExecutor } from '../../../storage/io/executor.ts';
 import { nodeFileSystem } from '../../../storage/io/node-file-system.ts';
 import type { WalThreadInit, WalThreadMessage } from '../../../storage/wal/wal-thread.ts';
+import { until } from '../../support/until.ts';
 import { payloadOf, Ring, range, recover } from './log.ts';
 
 let dataDirectory: string;
@@ -47,7 +48,15 @@ class Thread {
 
 function startThread(ring: Ring, overrides: Partial<WalThreadInit> = {}): Thread {
   const { memory, addresses } = ring;
-  return new Thread({ dataDirectory, memory, addresses, segmentBytes: 16_384, firstSegment: 1, ...overrides });
+  return new Thread({
+    dataDirectory,
+    memory,
+    addresses,
+    segmentBytes: 16_384,
+    firstSegment: 1,
+    syncIntervalMs: 0,
+    ...overrides,
+  });
 }
 
 function stop(ring: Ring): void {
@@ -129,13 +138,15 @@ test('a writer that is killed again and again loses nothing it was told is durab
   expect(acknowledged).toBeGreaterThan(100);
 });
 
-test('spare segments lie ready on disk', async () => {
+test('two spare segments lie ready on disk after the first commit, without another', async () => {
   const ring = new Ring(8192);
   const thread = startThread(ring);
   ring.append(payloadOf(1));
+  await thread.until((message) => 'durable' in message);
+  const spares = ['.spare', '.spare-2'].map((name) => join(dataDirectory, 'wal', name));
+  await until('two spares', () => spares.every((path) => existsSync(path) && readFileSync(path).length === 16_384));
   stop(ring);
   await thread.until((message) => 'stopped' in message);
   thread.close();
-  expect(existsSync(join(dataDirectory, 'wal/.spare'))).toBe(true);
   expect(readFileSync(join(dataDirectory, 'wal/00000001')).length).toBe(32 + 24 + 20);
 });

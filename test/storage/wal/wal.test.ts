@@ -33,6 +33,36 @@ test('positions become durable in order, and what is durable is not waited for',
   await wal.whenDurable(second);
 });
 
+test('a log that syncs at intervals lets writes be answered before, and syncs at once for who waits for it', async () => {
+  const interval = new BareHead(machine, 1000);
+  const { wal, kernel } = interval;
+  const write = (): number => {
+    kernel.log(Uint8Array.of(L.RECORD_SEAL, 1, 2, 3));
+    return wal.position;
+  };
+  const first = write();
+  await wal.whenAccepted(first);
+  expect([wal.syncs, wal.durable, wal.pendingBytes]).toEqual([0, 0, first]);
+  machine.clock.advance(400);
+  await wal.whenAccepted(write());
+  await machine.turns();
+  expect([wal.syncs, wal.notDurableMs]).toEqual([0, 400]);
+  machine.clock.advance(600);
+  await machine.turns();
+  expect([wal.syncs, wal.durable, wal.notDurableMs]).toEqual([1, wal.position, 0]);
+  await wal.whenDurable(write());
+  expect([wal.syncs, wal.durable]).toEqual([2, wal.position]);
+});
+
+test('what is written and not synced becomes durable at a close', async () => {
+  const { wal, kernel } = new BareHead(machine, 60_000);
+  kernel.log(Uint8Array.of(L.RECORD_SEAL, 1, 2, 3));
+  await wal.whenAccepted(wal.position);
+  expect(wal.syncs).toBe(0);
+  await wal.close();
+  expect(wal.syncs).toBe(1);
+});
+
 test('a thread that ends by a bug ends the log: those who wait are refused, and so is a close not kept waiting', async () => {
   const { wal, kernel } = head;
   const position = log();
