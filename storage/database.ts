@@ -10,18 +10,19 @@ import { HeadCheckpointer } from './compact/head-checkpointer.ts';
 import { type CutterParts, HeadCutter } from './compact/head-cutter.ts';
 import { type Identity, readIdentity } from './data-directory.ts';
 import { BackgroundThread } from './head/background-thread.ts';
-import { HeadWriter } from './head/head-writer.ts';
+import { HeadWriter, type WriteOptions } from './head/head-writer.ts';
 import { KernelGuard } from './head/kernel-guard.ts';
 import { type OwnBlock, ownBlocks, replayLog } from './head/replay.ts';
 import { SecondDefinitions } from './head/second-definitions.ts';
 import { type Snapshot, Snapshots } from './head/snapshots.ts';
+import type { TenantLimits } from './head/tenant-limits.ts';
 import type { WriteOutcome } from './head/write-outcome.ts';
 import type { Clock } from './io/clock.ts';
 import type { Executor } from './io/executor.ts';
 import type { DirectoryLock, FileSystem } from './io/file-system.ts';
 import type { Random } from './io/random.ts';
 import { isSystemError } from './io/system-error.ts';
-import { type Compression, Kernel, type TimeRules } from './kernel/kernel.ts';
+import { Kernel, type TimeRules } from './kernel/kernel.ts';
 import * as L from './kernel/layout.ts';
 import { StorageError } from './lib/errors.ts';
 import { UlidGenerator, ulidTimeMs } from './lib/ulid.ts';
@@ -96,6 +97,8 @@ export interface DatabaseStats {
   readonly samplesRejected: number;
   readonly exemplarsDropped: number;
   readonly seriesCreated: number;
+  /** New series that came with a label that an external label or the tenant's label hides. */
+  readonly seriesHidden: number;
   readonly walBytes: number;
   readonly walPendingBytes: number;
   /** Since the oldest byte was written that is not durable yet; 0 if there is none. */
@@ -166,10 +169,16 @@ export class Database {
 
   /**
    * Stores a remote write 1.0 request of a tenant, a snappy block unless told otherwise, and resolves when it is durable. Rejects with
-   * StorageError: 'invalid' and 'limit' if nothing of the body was stored, 'unavailable' if it is to be sent again.
+   * StorageError: 'invalid', 'limit' and 'rate' (LimitError) if nothing of the body was stored, 'unavailable' if it is to be
+   * sent again.
    */
-  write(tenant: string, body: Uint8Array, compression?: Compression): Promise<WriteOutcome> {
-    return this.#parts.writer.write(tenant, body, compression);
+  write(tenant: string, body: Uint8Array, options?: WriteOptions): Promise<WriteOutcome> {
+    return this.#parts.writer.write(tenant, body, options);
+  }
+
+  /** Holds tenants to these limits from now on; what they hold already stays. */
+  setLimits(limitsOf: (tenant: string) => TenantLimits): void {
+    this.#parts.writer.setLimits(limitsOf);
   }
 
   /** What a query of a tenant over a range sees, for a reader thread; to be released. */
@@ -232,6 +241,7 @@ export class Database {
       samplesRejected: writer.totals.rejected,
       exemplarsDropped: writer.totals.exemplarsDropped,
       seriesCreated: writer.totals.newSeries,
+      seriesHidden: writer.hiddenSeries,
       walBytes: files.reduce((sum, { name }) => sum + fileBytes(fileSystem, `${directory}/wal/${name}`), 0),
       walPendingBytes: wal.pendingBytes,
       notDurableSeconds: wal.notDurableMs / 1000,
@@ -303,6 +313,7 @@ async function openParts(options: DatabaseOptions, lock: DirectoryLock): Promise
   const wal = startWal(options, kernel, report.nextSegment, onBroken);
   const writer = new HeadWriter(kernel, guard, wal, clock);
   for (const tenant of kernel.tenantKeys()) writer.tenant(tenant);
+  kernel.reserveNames([...options.externalLabels.filter((_, i) => i % 2 === 0), options.tenantLabelName]);
   const secondDefinitions = new SecondDefinitions(kernel, wal, guard);
   const keepFree = (): void =>
     wal.keepFree(options.minFreeBytes ?? Math.max(kernel.usedBytes * FREE_SHARE_OF_HEAD, LEAST_FREE_BYTES));

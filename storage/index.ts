@@ -3,6 +3,7 @@
 export { type MergedSamples, mergeChunks, mergeSamples } from './chunk/merge-chunks.ts';
 export { Database, type DatabaseEvent, type DatabaseOptions, type DatabaseStats } from './database.ts';
 export type { Snapshot } from './head/snapshots.ts';
+export { defaultTenantLimits, limitName, type TenantLimits } from './head/tenant-limits.ts';
 export type { WriteOutcome } from './head/write-outcome.ts';
 export { type Clock, systemClock } from './io/clock.ts';
 export { type Executor, inlineExecutor, moduleUrl, nextTurn, type Port, workerExecutor } from './io/executor.ts';
@@ -14,7 +15,7 @@ export { ChunkCodec } from './kernel/chunk-codec.ts';
 export { ByteWriter } from './lib/bytes.ts';
 export { crc32c } from './lib/crc32c.ts';
 export { DURATION_UNITS_MS } from './lib/duration.ts';
-export { CorruptionError, StorageError, type StorageErrorKind } from './lib/errors.ts';
+export { CorruptionError, LimitError, StorageError, type StorageErrorKind } from './lib/errors.ts';
 export { type HistogramRow, ResetHint } from './model/histogram.ts';
 export { encodeHistogramMessage } from './model/histogram-message.ts';
 export type { Labels } from './model/labels.ts';

@@ -2,8 +2,8 @@
  * What an error means over HTTP. The one table from a StorageError's kind to a status and to Prometheus' `errorType`;
  * no other file knows both sides.
  */
-import { StorageError, type StorageErrorKind } from '../../storage/index.ts';
-import { TenantError } from '../tenants/tenant-id.ts';
+import { LimitError, StorageError, type StorageErrorKind } from '../../storage/index.ts';
+import { MissingTenantError, TenantError } from '../tenants/tenant-id.ts';
 
 /** Prometheus' names in the JSON envelope. */
 export type ErrorType = 'bad_data' | 'execution' | 'timeout' | 'canceled' | 'unavailable' | 'not_found' | 'internal';
@@ -30,6 +30,8 @@ const VERDICTS: Readonly<Record<StorageErrorKind, Verdict>> = {
   // 4xx: the same bytes never succeed, a sender drops them.
   invalid: { status: 400, errorType: 'bad_data' },
   limit: { status: 400, errorType: 'bad_data' },
+  // 429 only where the sender's own rate is at fault, and with its own time to wait.
+  rate: { status: 429, errorType: 'unavailable' },
   'not-found': { status: 404, errorType: 'not_found' },
   // 503 and not 429: Prometheus drops what is answered 429 unless told otherwise, and these are not the sender's fault.
   unavailable: { status: 503, errorType: 'unavailable', retryAfterS: 2 },
@@ -82,10 +84,14 @@ export function answerTo(error: unknown): ErrorAnswer {
       ...(headers === undefined ? {} : { headers }),
     };
   }
+  if (error instanceof MissingTenantError)
+    return { status: 401, errorType: 'bad_data', message: error.message, isOurs: false };
   if (error instanceof TenantError) return { ...VERDICTS.invalid, message: error.message, isOurs: false };
   if (error instanceof StorageError) {
     const verdict = VERDICTS[error.kind];
-    return { ...verdict, message: error.message, isOurs: verdict.status === 500 };
+    const answer = { ...verdict, message: error.message, isOurs: verdict.status === 500 };
+    const retryAfterS = error instanceof LimitError ? error.retryAfterS : undefined;
+    return retryAfterS === undefined ? answer : { ...answer, retryAfterS };
   }
   return fromFramework(error) ?? { status: 500, errorType: 'internal', message: 'internal error', isOurs: true };
 }

@@ -1,7 +1,7 @@
 /** What every way of writing has in common: whose samples they are, their and their sender's counts, who wrote first. */
 import type { Transform } from 'node:stream';
 import type { FastifyRequest } from 'fastify';
-import type { WriteOutcome } from '../../storage/index.ts';
+import { LimitError, type WriteOutcome } from '../../storage/index.ts';
 import { tenantOf } from '../tenants/tenant-id.ts';
 import { TenantLimit } from '../tenants/tenant-limit.ts';
 import { RequestError } from './errors.ts';
@@ -9,6 +9,7 @@ import { WRITE_BODY_LIMIT_BYTES } from './request-body.ts';
 import { accountOf } from './routes.ts';
 import type { Protocol, SenderFacts } from './senders.ts';
 import type { Service } from './service.ts';
+import { WriteLimits } from './write-limits.ts';
 import { WriteMetrics } from './write-metrics.ts';
 
 const MAX_TENANTS = 10_000;
@@ -18,11 +19,13 @@ export class Intake {
   readonly #service: Service;
   readonly #metrics: WriteMetrics;
   readonly #tenants = new TenantLimit(MAX_TENANTS);
+  readonly #limits: WriteLimits;
   #isFirst = true;
 
   constructor(service: Service) {
     this.#service = service;
     this.#metrics = new WriteMetrics(service.metrics);
+    this.#limits = new WriteLimits(service.limits);
   }
 
   /** Throws TenantError, or a RequestError (429) if there are too many tenants for a further one. */
@@ -34,6 +37,16 @@ export class Intake {
 
   #namedTenant(request: FastifyRequest): string {
     return tenantOf({ headers: request.raw.headers, account: accountOf(request) }, this.#service.settings);
+  }
+
+  /** Works on a request when it is its turn: a configured number is worked on at the same time. */
+  inTurn<T>(work: () => Promise<T>): Promise<T> {
+    return this.#limits.gate.run(work);
+  }
+
+  /** Throws LimitError if a body of so many bytes, packed or not, is more than its tenant may send. */
+  checkBytes(request: FastifyRequest, bytes: number): void {
+    this.#limits.checkBytes(this.#namedTenant(request), bytes);
   }
 
   /** Looks at a request; what that throws is thrown on, and stands in the row of the request's sender. */
@@ -73,18 +86,19 @@ export class Intake {
     request: FastifyRequest,
     from: SenderFacts,
     body: Uint8Array,
-    compression: 'snappy' | 'none',
+    options: { compression: 'snappy' | 'none'; isAdmitted?: boolean },
   ): Promise<WriteOutcome> {
     const { database, clock, senders } = this.#service;
     const { tenant } = from;
     const sender = senders.of(request.raw, from);
     const readAtMs = clock.monotonicMs();
-    const outcome = await database.write(tenant, body, compression).catch((error: unknown) => {
+    const outcome = await database.write(tenant, body, options).catch((error: unknown) => {
       sender.countFailed(error);
+      if (error instanceof LimitError) this.#metrics.countRefused(this.countedName(tenant), error);
       throw error;
     });
     sender.count(outcome);
-    sender.look(body, compression);
+    sender.look(body, options.compression);
     if (outcome.rejected < outcome.received) this.#tenants.add(tenant);
     this.#metrics.count(this.countedName(tenant), outcome);
     if (this.#isFirst && outcome.received > 0)

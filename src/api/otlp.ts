@@ -35,7 +35,7 @@ export function addOtlpRoutes(app: FastifyInstance, service: Service, intake: In
     admit: (request) => writes.admit(request),
     respond(request, reply) {
       tellDurability(reply, service.settings);
-      return writes.respond(request, reply);
+      return intake.inTurn(() => writes.respond(request, reply));
     },
   });
 }
@@ -70,6 +70,7 @@ class OtlpWrites {
       requireOtlpFormat(headers['content-type']);
       decoderOf(headers['content-encoding']);
       this.#service.bodies.admit(headers['content-length'], WRITE_BODY_LIMIT_BYTES);
+      this.#intake.checkBytes(request, Number(headers['content-length'] ?? 0));
     });
   }
 
@@ -120,11 +121,20 @@ class OtlpWrites {
   async #store(request: FastifyRequest, tenant: string, message: Uint8Array): Promise<Rejected> {
     const { bodies } = this.#service;
     const rejected: Rejected = { dataPoints: 0, messages: [] };
-    const translation = this.#intake.check(request, PROTOCOL, () => new MetricsTranslation(message));
+    const translation = this.#intake.check(request, PROTOCOL, () => {
+      this.#intake.checkBytes(request, message.length);
+      return new MetricsTranslation(message);
+    });
+    // The rate of its tenant decides about a request once: refused half-way it would be charged anew each time it comes.
+    let isAdmitted = false;
     for (const { body, dataPoints } of translation.batches()) {
       bodies.hold(body);
       try {
-        const outcome = await this.#intake.write(request, { tenant, protocol: PROTOCOL }, body, 'none');
+        const outcome = await this.#intake.write(request, { tenant, protocol: PROTOCOL }, body, {
+          compression: 'none',
+          isAdmitted,
+        });
+        isAdmitted = true;
         if (outcome.rejected === 0) continue;
         // Of a point with several samples the engine refuses nearly always all or none; it counts samples.
         rejected.dataPoints += Math.min(outcome.rejected, dataPoints);

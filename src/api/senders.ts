@@ -5,7 +5,7 @@
 import type { IncomingMessage } from 'node:http';
 import { LRUCache } from 'lru-cache';
 import { uncompressSync } from 'snappy';
-import type { Clock, WriteOutcome } from '../../storage/index.ts';
+import { type Clock, LimitError, type WriteOutcome } from '../../storage/index.ts';
 import { inBoth, type SharedLabels, sharedLabels } from '../ingest/shared-labels.ts';
 import type { QueueLag } from './sender-lag.ts';
 
@@ -105,8 +105,13 @@ class Sender {
 
   /** Counts a request that was refused whole. */
   countFailed(error: unknown): void {
-    this.#see(0);
+    const samples = error instanceof LimitError ? error.samples : 0;
+    this.#see(samples);
     this.#failedRequests++;
+    if (error instanceof LimitError && samples > 0) {
+      this.#received += samples;
+      this.#rejected.set(error.reason, (this.#rejected.get(error.reason) ?? 0) + samples);
+    }
     this.#reject(error instanceof Error ? error.message : String(error));
   }
 

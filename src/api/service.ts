@@ -1,5 +1,6 @@
 /** What the routes of one server share: the database once there is one, the readers, and why not while there is none. */
 import type { Clock, Database, WriteOutcome } from '../../storage/index.ts';
+import { limitsOf } from '../config/limits-config.ts';
 import type { ServeSettings } from '../config/settings.ts';
 import type { ReaderPool, ReaderPoolStats } from '../read/reader-pool.ts';
 import type { Log } from '../telemetry/log.ts';
@@ -8,6 +9,7 @@ import { RequestError } from './errors.ts';
 import { HttpMetrics } from './http-metrics.ts';
 import { RequestBodies, WRITE_BODY_LIMIT_BYTES } from './request-body.ts';
 import { Senders } from './senders.ts';
+import { type LimitsSource, NO_LIMITS } from './write-limits.ts';
 
 /** How far a replay is: bytes of the WAL, and its segments by number. */
 export interface ReplayProgress {
@@ -42,6 +44,8 @@ export interface ServiceOptions {
   readonly onFirstWrite: (write: FirstWrite) => void;
   /** POST /-/quit was called and answered. */
   readonly onQuit: () => void;
+  /** What --receive.limits-config-file says; undefined: there is none. */
+  readonly limits?: LimitsSource | undefined;
   /** Reads the configuration files anew; rejects with ConfigError. undefined: there are none. */
   readonly reload?: () => Promise<void>;
 }
@@ -67,6 +71,7 @@ export class Service {
   readonly onQuit: () => void;
   readonly reload: (() => Promise<void>) | undefined;
   readonly senders: Senders;
+  readonly limits: LimitsSource;
   readonly #replayProgress: () => ReplayProgress | undefined;
   #state: State = { kind: 'starting' };
 
@@ -79,12 +84,14 @@ export class Service {
     this.onQuit = options.onQuit;
     this.reload = options.reload;
     this.senders = new Senders(options.clock);
+    this.limits = options.limits ?? NO_LIMITS;
     this.#replayProgress = options.replayProgress ?? (() => undefined);
     this.httpMetrics = new HttpMetrics(options.metrics);
     this.bodies = new RequestBodies(IN_FLIGHT_LIMIT_BYTES);
     void options.database.then(
       (database) => {
         if (this.#state.kind !== 'starting') return;
+        this.#limitTenants(database);
         this.#state = { kind: 'ready', database, readers: options.readers(database) };
       },
       (error: unknown) => {
@@ -92,6 +99,13 @@ export class Service {
         this.#state = { kind: 'failed', message: error instanceof Error ? error.message : String(error) };
       },
     );
+  }
+
+  #limitTenants(database: Database): void {
+    const { limits } = this;
+    const set = (): void => database.setLimits((tenant) => limitsOf(limits.current, tenant));
+    set();
+    limits.onChange(set);
   }
 
   /** The open database. Throws a RequestError (503) while there is none. */

@@ -1,4 +1,4 @@
-import type { WriteOutcome } from '../../storage/index.ts';
+import type { LimitError, WriteOutcome } from '../../storage/index.ts';
 import type { CounterMetric, MetricLabels, Metrics } from '../telemetry/metrics.ts';
 
 /** What became of the samples that were sent: received = stored + duplicate + conflicting + rejected, for each tenant. */
@@ -33,6 +33,13 @@ export class WriteMetrics {
       help: 'Samples that were refused, by reason.',
       labelNames: ['tenant', 'reason'],
     });
+  }
+
+  /** Counts the samples of a request that was refused whole for its size or for its tenant's rate. */
+  countRefused(tenant: string, { reason, samples }: LimitError): void {
+    if (samples === 0) return;
+    this.#received.add(samples, { tenant });
+    this.#rejected.add(samples, { tenant, reason });
   }
 
   /** Counts one request. `tenant` is '' for one that has stored nothing yet: a sender may not make metrics by naming tenants. */

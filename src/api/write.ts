@@ -10,6 +10,7 @@ import { WRITE_BODY_LIMIT_BYTES, zstdDecoder } from './request-body.ts';
 import { addRoute } from './routes.ts';
 import type { Protocol, SenderFacts } from './senders.ts';
 import type { Service } from './service.ts';
+import { declaredBytes } from './write-limits.ts';
 
 const PROTOCOL: Protocol = 'remote-write-1.0';
 
@@ -34,7 +35,7 @@ export function addWriteRoutes(app: FastifyInstance, service: Service, intake: I
     admit: (request) => admit(request, service, intake),
     respond(request, reply) {
       tellDurability(reply, service.settings);
-      return respond(request, reply, service, intake);
+      return intake.inTurn(() => respond(request, reply, service, intake));
     },
   });
 }
@@ -48,6 +49,7 @@ function admit(request: FastifyRequest, service: Service, intake: Intake): void 
     checkContentType(headers['content-type']);
     writeEncoding(headers['content-encoding']);
     service.bodies.admit(headers['content-length'], WRITE_BODY_LIMIT_BYTES);
+    intake.checkBytes(request, Number(headers['content-length'] ?? 0));
   });
 }
 
@@ -72,8 +74,11 @@ async function respond(
 }
 
 function writeSnappy(request: FastifyRequest, from: SenderFacts, body: Buffer, intake: Intake): Promise<WriteOutcome> {
-  intake.check(request, PROTOCOL, () => checkBody(body, 'WriteRequest'));
-  return intake.write(request, from, body, 'snappy');
+  intake.check(request, PROTOCOL, () => {
+    checkBody(body, 'WriteRequest');
+    intake.checkBytes(request, Math.max(body.length, declaredBytes(body)));
+  });
+  return intake.write(request, from, body, { compression: 'snappy' });
 }
 
 async function writeZstd(
@@ -85,7 +90,8 @@ async function writeZstd(
 ): Promise<WriteOutcome> {
   const body = await intake.unpack(request, PROTOCOL, packed, zstdDecoder);
   try {
-    return await intake.write(request, from, body, 'none');
+    intake.check(request, PROTOCOL, () => intake.checkBytes(request, Math.max(packed.length, body.length)));
+    return await intake.write(request, from, body, { compression: 'none' });
   } finally {
     bodies.release(body);
   }

@@ -9,8 +9,10 @@ import {
   workerExecutor,
 } from '../../storage/index.ts';
 import { type Server, startServer } from '../api/server.ts';
+import { ConfigFile } from '../config/config-file.ts';
+import { type LimitsConfig, parseLimitsConfig } from '../config/limits-config.ts';
 import { formatListenAddress, localUrl } from '../config/listen-address.ts';
-import { Reloader } from '../config/reloader.ts';
+import { type Reloadable, Reloader } from '../config/reloader.ts';
 import type { ListenAddress, ServeSettings } from '../config/settings.ts';
 import { ReaderPool } from '../read/reader-pool.ts';
 import { DatabaseJournal } from '../telemetry/database-journal.ts';
@@ -33,16 +35,19 @@ import { openStoragePath } from './storage-path.ts';
 export async function serve(settings: ServeSettings): Promise<number> {
   const startedMs = systemClock.monotonicMs();
   const webConfig = await openWebConfig(settings);
+  const limits = await openLimits(settings);
   const dataDirectory = openStoragePath(settings.storagePath);
   const log = standardErrorLog(settings);
   const stop = new StopRequest(log);
   stop.listenToSignals();
   watchProcess(log);
-  for (const warning of webConfig.current.warnings) log.warn(warning);
+  for (const warning of [...webConfig.current.warnings, ...(limits?.warnings ?? [])]) log.warn(warning);
 
   const journal = new DatabaseJournal(log, systemClock);
   const metrics = new Metrics();
-  const reloader = openReloader(settings, webConfig, log, metrics);
+  const files: Reloadable[] = settings.webConfigFile === undefined ? [] : [webConfig];
+  if (limits !== undefined) files.push(limits);
+  const reloader = openReloader(files, log, metrics);
   const opening = openDatabase(settings, dataDirectory, journal);
   let readers: ReaderPool | undefined;
   const starting = startServer({
@@ -59,6 +64,7 @@ export async function serve(settings: ServeSettings): Promise<number> {
     onFirstWrite: (write) => void process.stdout.write(firstWriteText(write)),
     onQuit: () => stop.make('POST /-/quit'),
     webConfig,
+    limits,
     ...(reloader === undefined ? {} : { reload: () => reloader.reload('POST /-/reload') }),
   });
 
@@ -92,18 +98,24 @@ function openWebConfig({ webConfigFile }: ServeSettings): Promise<WebConfigFile>
   return WebConfigFile.open({ path: webConfigFile, readFile: readConfigFile, clock: systemClock });
 }
 
+async function openLimits({ limitsConfigFile: path }: ServeSettings): Promise<ConfigFile<LimitsConfig> | undefined> {
+  if (path === undefined) return undefined;
+  return await ConfigFile.open({
+    path,
+    flag: 'receive.limits-config-file',
+    parse: parseLimitsConfig,
+    warningsOf: ({ warnings }) => warnings,
+    readFile: readConfigFile,
+  });
+}
+
 /** Listens to SIGHUP for the rest of the process's life, and to changes of configuration files, if there are any. */
-function openReloader(
-  { webConfigFile }: ServeSettings,
-  webConfig: WebConfigFile,
-  log: Log,
-  metrics: Metrics,
-): Reloader | undefined {
-  if (webConfigFile === undefined) {
+function openReloader(files: readonly Reloadable[], log: Log, metrics: Metrics): Reloader | undefined {
+  if (files.length === 0) {
     process.on('SIGHUP', () => log.info('nothing to reload: flags are read at the start only'));
     return undefined;
   }
-  const reloader = new Reloader({ files: [webConfig], log, metrics, clock: systemClock });
+  const reloader = new Reloader({ files, log, metrics, clock: systemClock });
   process.on('SIGHUP', () => void reloader.reload('SIGHUP').catch(() => {})); // Why not stands in the log.
   reloader.watch();
   return reloader;

@@ -186,6 +186,22 @@ export const SERVE_FLAGS: { readonly [Setting in keyof GivenSettings]: Flag<Give
     repeatable: false,
     parse: one(parseTenantId),
   },
+  requireTenant: {
+    name: 'receive.require-tenant',
+    placeholder: '',
+    description: 'Answer 401 to requests that name no tenant, instead of giving them the default tenant.',
+    defaults: ['false'],
+    repeatable: false,
+    parse: one(parseSwitch),
+  },
+  limitsConfigFile: {
+    name: 'receive.limits-config-file',
+    placeholder: '<file>',
+    description: 'Limits of the tenants, in the format of Thanos, and further ones. Reloaded.',
+    defaults: [],
+    repeatable: false,
+    parse: optional(parseFilePath),
+  },
   tenantHeader: {
     name: 'receive.tenant-header',
     placeholder: '<header>',

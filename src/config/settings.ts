@@ -46,6 +46,10 @@ export interface ServeSettings {
   readonly maxOpenWindows: number;
   /** --receive.default-tenant-id */
   readonly defaultTenantId: string;
+  /** --receive.limits-config-file, as given; undefined: none. */
+  readonly limitsConfigFile: string | undefined;
+  /** --receive.require-tenant */
+  readonly requireTenant: boolean;
   /** --receive.tenant-header */
   readonly tenantHeader: string;
   /** --receive.tenant-label-name */

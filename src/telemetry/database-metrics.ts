@@ -21,6 +21,10 @@ const DATABASE_METRICS: { readonly [Name in Figure]: DatabaseMetric } = {
   memoryBudgetBytes: gauge('head_memory_budget_bytes', 'Memory that the head may take; beyond it writes get 503.'),
   exemplarsDropped: counter('head_exemplars_dropped_total', 'Exemplars that were received and not stored.'),
   seriesCreated: counter('head_series_created_total', 'Series that were new to the head.'),
+  seriesHidden: counter(
+    'head_series_with_reserved_labels_total',
+    'Series that were new to the head and came with a label that an external label or the tenant label also is.',
+  ),
   walBytes: gauge('wal_size_bytes', 'Bytes of the files of the WAL.'),
   walPendingBytes: gauge('wal_pending_bytes', 'Bytes of WAL records that are not on disk yet.'),
   notDurableSeconds: gauge('wal_not_durable_seconds', 'Age of the oldest WAL record that is not on disk yet.'),

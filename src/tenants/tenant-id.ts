@@ -8,12 +8,19 @@ export class TenantError extends Error {
   override name = 'TenantError';
 }
 
+/** The request names no tenant, and has to (401). */
+export class MissingTenantError extends TenantError {
+  override name = 'MissingTenantError';
+}
+
 /** How a service names its tenants; plain settings, headers in any case. */
 export interface TenantSettings {
   /** For requests that name no tenant, and for the path account `0`. */
   readonly defaultTenantId: string;
   /** A header that names the tenant besides X-Scope-OrgID, for Thanos' senders THANOS-TENANT. */
   readonly tenantHeader: string;
+  /** Whether a request has to name its tenant. */
+  readonly requireTenant: boolean;
 }
 
 /** What a request says about its tenant. */
@@ -58,7 +65,7 @@ export function tenantOfAccount(account: string, defaultTenantId: string): strin
 
 /**
  * The tenant a request belongs to: from X-Scope-OrgID, the configured header or the path account; the default tenant if
- * it names none. Throws TenantError for an invalid ID, a header sent twice, or two entrances that disagree.
+ * it names none. Throws MissingTenantError where it must name one, TenantError for an invalid ID, a header sent twice, or two entrances that disagree.
  */
 export function tenantOf(facts: TenantFacts, settings: TenantSettings): string {
   let tenant: string | undefined;
@@ -72,10 +79,16 @@ export function tenantOf(facts: TenantFacts, settings: TenantSettings): string {
     tenant = named;
     entrance = header;
   }
-  if (facts.account === undefined) return tenant ?? settings.defaultTenantId;
+  if (facts.account === undefined) return tenant ?? defaultTenant(settings);
   const named = tenantOfAccount(facts.account, settings.defaultTenantId);
   if (tenant !== undefined && tenant !== named) throw disagreement(entrance, tenant, 'the path', named);
   return named;
+}
+
+function defaultTenant(settings: TenantSettings): string {
+  if (!settings.requireTenant) return settings.defaultTenantId;
+  const entrances = [...tenantHeaders(settings), 'the path /insert/<account>/prometheus'];
+  throw new MissingTenantError(`no tenant (--receive.require-tenant): name it in ${entrances.join(', ')}`);
 }
 
 const SCOPE_HEADER = 'X-Scope-OrgID';

@@ -5,9 +5,11 @@
 import type { Clock } from '../io/clock.ts';
 import type { Compression, Kernel } from '../kernel/kernel.ts';
 import * as L from '../kernel/layout.ts';
-import { StorageError } from '../lib/errors.ts';
+import { LimitError, StorageError } from '../lib/errors.ts';
 import type { Wal } from '../wal/wal.ts';
 import type { KernelGuard } from './kernel-guard.ts';
+import { SampleRate } from './sample-rate.ts';
+import { checkRequest, defaultTenantLimits, limitName, type TenantLimits } from './tenant-limits.ts';
 import { type WriteOutcome, writeOutcome } from './write-outcome.ts';
 
 /** A tenant that wrote: its handle in the kernel, and when it last did. */
@@ -16,6 +18,14 @@ export interface ActiveTenant {
   readonly handle: number;
   /** On the monotonic clock. */
   lastWriteMs: number;
+  limits: TenantLimits;
+  readonly rate: SampleRate;
+}
+
+export interface WriteOptions {
+  readonly compression?: Compression;
+  /** The request is a further part of one that was admitted: it is charged to its tenant's rate, not refused for it. */
+  readonly isAdmitted?: boolean;
 }
 
 export class HeadWriter {
@@ -27,6 +37,7 @@ export class HeadWriter {
   /** The request that is in the kernel in parts, if there is one: the others wait for it. */
   #turn: Promise<void> | undefined;
   #isClosed = false;
+  #limitsOf: (tenant: string) => TenantLimits = () => defaultTenantLimits;
   /** Samples by what became of them, since the start. */
   readonly totals = { stored: 0, duplicates: 0, conflicts: 0, rejected: 0, exemplarsDropped: 0, newSeries: 0 };
 
@@ -55,17 +66,35 @@ export class HeadWriter {
     let tenant = this.#tenants.get(key);
     if (tenant === undefined) {
       const handle = this.#guard.run(() => this.#kernel.tenant(key));
-      tenant = { key, handle, lastWriteMs: this.#clock.monotonicMs() };
+      const limits = this.#limitsOf(key);
+      tenant = { key, handle, lastWriteMs: this.#clock.monotonicMs(), limits, rate: new SampleRate() };
+      this.#kernel.limit(handle, limits);
       this.#tenants.set(key, tenant);
     }
     return tenant;
   }
 
+  /** Holds the tenants, and those to come, to these limits from now on. */
+  setLimits(limitsOf: (tenant: string) => TenantLimits): void {
+    this.#limitsOf = limitsOf;
+    for (const tenant of this.#tenants.values()) {
+      tenant.limits = limitsOf(tenant.key);
+      this.#kernel.limit(tenant.handle, tenant.limits);
+    }
+  }
+
+  /** New series, since the start, that came with a label that the server gives itself. */
+  get hiddenSeries(): number {
+    let sum = 0;
+    for (const { handle } of this.#tenants.values()) sum += this.#kernel.hiddenSeries(handle);
+    return sum;
+  }
+
   /**
    * Stores a remote write 1.0 request and resolves when it is durable. Rejects with StorageError:
-   * 'invalid' and 'limit' if nothing of the body was stored, 'unavailable' if it is to be sent again.
+   * 'invalid', 'limit' and 'rate' if nothing of the body was stored, 'unavailable' if it is to be sent again.
    */
-  async write(key: string, body: Uint8Array, compression?: Compression): Promise<WriteOutcome> {
+  async write(key: string, body: Uint8Array, options: WriteOptions = {}): Promise<WriteOutcome> {
     while (this.#turn !== undefined) await this.#turn;
     if (this.#isClosed) throw new StorageError('unavailable', 'the server is shutting down');
     if (this.#wal.failure !== undefined)
@@ -73,7 +102,7 @@ export class HeadWriter {
     if (this.#wal.shortage !== undefined)
       throw new StorageError('unavailable', `the disk is nearly full: ${this.#wal.shortage}`);
     const tenant = this.tenant(key);
-    const { status, outcome } = await this.#store(tenant, body, compression);
+    const { status, outcome } = await this.#store(tenant, body, options);
     await this.#wal.whenAccepted(this.#wal.position);
     if (status === L.OUT_OF_MEMORY) {
       throw new StorageError(
@@ -94,7 +123,7 @@ export class HeadWriter {
   #store(
     tenant: ActiveTenant,
     body: Uint8Array,
-    compression: Compression | undefined,
+    { compression, isAdmitted = false }: WriteOptions,
   ): { status: number; outcome: WriteOutcome } | Promise<{ status: number; outcome: WriteOutcome }> {
     // One wrong clock must not move a tenant's windows.
     const { times } = this.#kernel;
@@ -102,10 +131,11 @@ export class HeadWriter {
     const finish = (status: number): { status: number; outcome: WriteOutcome } => {
       const outcome = this.#kernel.outcome();
       this.#count(outcome);
-      return { status, outcome: writeOutcome(outcome, { ...times, latestMs }) };
+      return { status, outcome: writeOutcome(outcome, { ...times, latestMs, limits: tenant.limits }) };
     };
     return this.#guard.run(() => {
       this.#kernel.receive(tenant.handle, body, compression);
+      this.#admit(tenant, isAdmitted);
       tenant.lastWriteMs = this.#clock.monotonicMs();
       if (this.#kernel.hasRingRoom) {
         const status = this.#kernel.apply(tenant.handle, latestMs);
@@ -113,6 +143,21 @@ export class HeadWriter {
       }
       return this.#storeInParts(tenant, latestMs, finish);
     });
+  }
+
+  /** Holds a request that was received to its tenant's limits, if there are any. Throws LimitError. */
+  #admit({ limits, rate }: ActiveTenant, isAdmitted: boolean): void {
+    const { requestSeries, requestSamples, samplesPerSecond } = limits;
+    if (requestSeries + requestSamples + samplesPerSecond === 0) return;
+    const size = this.#kernel.planned();
+    checkRequest(size, limits);
+    if (samplesPerSecond === 0) return;
+    const retryAfterS = rate.waitSeconds(samplesPerSecond, this.#clock.monotonicMs());
+    if (retryAfterS > 0 && !isAdmitted) {
+      const message = `more than ${samplesPerSecond} samples a second (${limitName('samples_per_second_limit')})`;
+      throw new LimitError('rate', message, { reason: 'rate', samples: size.samples, retryAfterS });
+    }
+    rate.take(size.samples);
   }
 
   /** A request that the ring has no room for: part by part, as the log is written. */

@@ -2,6 +2,7 @@
 import type { Offender, Outcome, TimeRules } from '../kernel/kernel.ts';
 import * as L from '../kernel/layout.ts';
 import { formatDuration } from '../lib/duration.ts';
+import { limitName, type TenantLimits } from './tenant-limits.ts';
 
 export interface WriteOutcome {
   /** Samples in the request: stored + duplicates + conflicts + rejected. */
@@ -30,6 +31,7 @@ interface Reason {
 export interface WriteRules extends TimeRules {
   /** The newest time that was accepted. */
   readonly latestMs: number;
+  readonly limits: TenantLimits;
 }
 
 const reasons = new Map<number, Reason>([
@@ -40,18 +42,36 @@ const reasons = new Map<number, Reason>([
     { slug: 'duplicate-label', text: (o) => `duplicate label ${JSON.stringify(doubledName(o))}` },
   ],
   [L.REJECT_NOT_UTF8, { slug: 'not-utf8', text: () => 'a label is not valid UTF-8' }],
-  [L.REJECT_TOO_MANY_LABELS, { slug: 'too-many-labels', text: (o) => `${o.actual} labels, limit ${L.MAX_LABELS}` }],
+  [
+    L.REJECT_TOO_MANY_LABELS,
+    {
+      slug: 'too-many-labels',
+      text: ({ actual }, { limits }) => over(`${actual} labels`, limits.labels, 'labels_limit'),
+    },
+  ],
   [
     L.REJECT_NAME_TOO_LONG,
-    { slug: 'label-name-too-long', text: (o) => `label name of ${o.actual} bytes, limit ${L.MAX_NAME_BYTES}` },
+    {
+      slug: 'label-name-too-long',
+      text: ({ actual }, { limits }) =>
+        over(`label name of ${actual} bytes`, limits.labelNameBytes, 'label_name_bytes_limit'),
+    },
   ],
   [
     L.REJECT_VALUE_TOO_LONG,
-    { slug: 'label-value-too-long', text: (o) => `label value of ${o.actual} bytes, limit ${L.MAX_VALUE_BYTES}` },
+    {
+      slug: 'label-value-too-long',
+      text: ({ actual }, { limits }) =>
+        over(`label value of ${actual} bytes`, limits.labelValueBytes, 'label_value_bytes_limit'),
+    },
   ],
   [
     L.REJECT_SERIES_TOO_LONG,
-    { slug: 'series-too-long', text: (o) => `labels of ${o.actual} bytes in all, limit ${L.MAX_SERIES_BYTES}` },
+    {
+      slug: 'series-too-long',
+      text: ({ actual }, { limits }) =>
+        over(`labels of ${actual} bytes in all`, limits.labelsBytes, 'labels_bytes_limit'),
+    },
   ],
   [L.REJECT_NEGATIVE_TIME, { slug: 'negative-timestamp', text: () => 'negative timestamp' }],
   [
@@ -68,6 +88,14 @@ const reasons = new Map<number, Reason>([
       slug: 'too-many-windows',
       text: (_, { maxOpenWindows }) =>
         `the tenant has samples of ${maxOpenWindows} windows of 2h in the head already (--receive.max-open-windows)`,
+    },
+  ],
+  [
+    L.REJECT_SERIES_LIMIT,
+    {
+      slug: 'series-limit',
+      text: ({ actual }, { limits }) =>
+        `series limit ${limits.headSeries} (active ${actual}; ${limitName('head_series_limit')})`,
     },
   ],
   [L.REJECT_TIME_RANGE, { slug: 'timestamp-out-of-range', text: () => 'timestamp beyond 2^53 ms' }],
@@ -116,6 +144,10 @@ function messageOf(
   });
   const counts = byReason.map(({ reason, samples }) => `${samples} ${slugOf(reason)}`);
   return `stored ${stored} of ${received} samples; rejected ${rejected}: ${[...first, `in all ${counts.join(', ')}`].join('; ')}`;
+}
+
+function over(what: string, limit: number, key: string): string {
+  return `${what}, limit ${limit} (${limitName(key)})`;
 }
 
 /** The unit in which a time that was refused for its unit is a time of about now. */

@@ -12,6 +12,8 @@ export interface KernelExports {
   findPair(name: number, value: number): number;
   validateV1(tenant: number, length: number): number;
   apply(tenant: number, latest: bigint): number;
+  plannedSamples(): number;
+  reserveNames(at: number, length: number): void;
   pushFrame(payload: number, length: number): void;
   redefine(upTo: number): number;
   endReplay(): void;

@@ -27,6 +27,20 @@ export interface TimeRules {
   readonly maxOpenWindows: number;
 }
 
+/** What the series of a tenant may be. */
+export interface SeriesLimits {
+  /** Series in the head; 0: as many as there is room for. */
+  readonly headSeries: number;
+  /** Of a series; at most MAX_LABELS. */
+  readonly labels: number;
+  /** At most MAX_NAME_BYTES. */
+  readonly labelNameBytes: number;
+  /** At most MAX_VALUE_BYTES. */
+  readonly labelValueBytes: number;
+  /** Of all labels of a series as they are sent; at most MAX_SERIES_BYTES. */
+  readonly labelsBytes: number;
+}
+
 export const defaultTimeRules: TimeRules = {
   futureMs: 600_000,
   outOfOrderMs: 86_400_000,
@@ -127,6 +141,34 @@ export class Kernel {
     if (code === L.ERROR_SERIES_COUNT)
       throw new StorageError('limit', `too many series (limit ${L.MAX_SERIES_PER_REQUEST})`);
     throw new StorageError('invalid', `protobuf: ${malformed.get(code)} at byte ${this.memory.word(L.ERROR_AT)}`);
+  }
+
+  /** What was received last, as it is planned. */
+  planned(): { readonly series: number; readonly samples: number } {
+    return { series: this.memory.word(L.PLAN_COUNT), samples: this.#kernel.plannedSamples() >>> 0 };
+  }
+
+  /** Holds new series of a tenant to limits; those that are there stay. */
+  limit(tenant: number, limits: SeriesLimits): void {
+    const { memory } = this;
+    memory.setWord(tenant + L.TENANT_MAX_SERIES, Math.min(limits.headSeries, 0xffffffff));
+    memory.setWord(tenant + L.TENANT_MAX_LABELS, Math.min(limits.labels, L.MAX_LABELS));
+    memory.setWord(tenant + L.TENANT_MAX_NAME_BYTES, Math.min(limits.labelNameBytes, L.MAX_NAME_BYTES));
+    memory.setWord(tenant + L.TENANT_MAX_VALUE_BYTES, Math.min(limits.labelValueBytes, L.MAX_VALUE_BYTES));
+    memory.setWord(tenant + L.TENANT_MAX_SERIES_BYTES, Math.min(limits.labelsBytes, L.MAX_SERIES_BYTES));
+  }
+
+  /** Counts new series that come with a label of one of these names. Once in the life of a kernel. */
+  reserveNames(names: readonly string[]): void {
+    const texts = names.map((name) => new TextEncoder().encode(name)).filter(({ length }) => length < 256);
+    const bytes = Uint8Array.from(texts.flatMap((text) => [text.length, ...text]));
+    this.memory.bytes(L.IN, bytes.length).set(bytes);
+    this.#kernel.reserveNames(L.IN, bytes.length);
+  }
+
+  /** New series of a tenant, since the start, that came with a label of a reserved name. */
+  hiddenSeries(tenant: number): number {
+    return this.memory.word(tenant + L.TENANT_HIDDEN);
   }
 
   /** Puts the message of a body into RAW; returns its length. */

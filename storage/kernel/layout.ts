@@ -110,6 +110,7 @@ export const OFFENDER_TIME: u32 = 16; // i64
 
 // What the server was told about times and windows. Milliseconds of data time.
 export const MAX_OPEN_WINDOWS: u32 = 832; // of a tenant
+export const RESERVED_NAMES: u32 = 836; // label names that the server gives: [bytes u32 | (length u8, text)*]; 0 = none
 export const OUT_OF_ORDER_MS: u32 = 840; // i64: a window that ended so long before the tenant's newest sample is late
 export const FUTURE_MS: u32 = 848; // i64: how far after now a sample may be
 
@@ -185,7 +186,7 @@ export const PAIR_NAME: u32 = 0;
 export const PAIR_VALUE: u32 = 4; // a symbol
 export const PAIR_ROWS: u32 = 8; // a list
 
-export const TENANT_BYTES: u32 = 56;
+export const TENANT_BYTES: u32 = 80;
 export const TENANT_ROWS: u32 = 0; // a list
 export const TENANT_NAMES: u32 = 16; // the first name
 export const TENANT_KEY: u32 = 20; // a symbol
@@ -194,6 +195,12 @@ export const TENANT_SEALED_UNTIL: u32 = 32; // i64: end of the newest window eve
 export const TENANT_WINDOWS: u32 = 40; // how many are live
 export const TENANT_WINDOW_SLOTS: u32 = 44; // behind how many of WINDOW_BYTES there is room for
 export const TENANT_SAMPLES: u32 = 48; // u64: stored in all
+export const TENANT_MAX_SERIES: u32 = 56; // in the head; 0 = as many as there is room for
+export const TENANT_MAX_LABELS: u32 = 60; // this and the next ones are at most what MAX_LABELS … say
+export const TENANT_MAX_NAME_BYTES: u32 = 64;
+export const TENANT_MAX_VALUE_BYTES: u32 = 68;
+export const TENANT_MAX_SERIES_BYTES: u32 = 72;
+export const TENANT_HIDDEN: u32 = 76; // new series that came with a label of RESERVED_NAMES
 
 // A live 2 h window of a tenant: the generation that takes samples, and the sealed one that is being cut.
 export const MAX_WINDOWS: u32 = 128; // of a tenant, unless the server was told another number
@@ -279,7 +286,7 @@ export const RECORD_SEAL: u32 = 3;
 export const RECORD_CHUNKS: u32 = 4;
 export const RECORD_CHECKPOINT: u32 = 5;
 
-// Limits of a label set; over one of them the series is rejected.
+// Limits of a label set, which a tenant's own may only be below; over one of them the series is rejected.
 export const MAX_LABELS: u32 = 128;
 export const MAX_NAME_BYTES: u32 = 1024;
 export const MAX_VALUE_BYTES: u32 = 16384;
@@ -300,6 +307,7 @@ export const REJECT_FUTURE: u32 = 10;
 export const REJECT_WINDOWS: u32 = 11;
 export const REJECT_HISTOGRAM: u32 = 12;
 export const REJECT_TIME_RANGE: u32 = 13;
+export const REJECT_SERIES_LIMIT: u32 = 14;
 export const REJECT_TIME_UNIT: u32 = 24;
 
 // What is wrong with a whole request (ERROR_CODE; ERROR_AT is the byte).

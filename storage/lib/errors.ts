@@ -3,8 +3,19 @@
  * `message` is for people and may change. Input from disk, network or users gives one of these, never an assertion.
  */
 
-/** invalid: never succeeds. limit: too much at once. unavailable: try again later. corrupt: stored bytes are damaged. */
-export type StorageErrorKind = 'invalid' | 'limit' | 'not-found' | 'corrupt' | 'unavailable' | 'closed' | 'locked';
+/**
+ * invalid: never succeeds. limit: too much at once. rate: too much a second. unavailable: try again later. corrupt: stored
+ * bytes are damaged.
+ */
+export type StorageErrorKind =
+  | 'invalid'
+  | 'limit'
+  | 'rate'
+  | 'not-found'
+  | 'corrupt'
+  | 'unavailable'
+  | 'closed'
+  | 'locked';
 
 export class StorageError extends Error {
   override name = 'StorageError';
@@ -13,6 +24,28 @@ export class StorageError extends Error {
   constructor(kind: StorageErrorKind, message: string, options?: ErrorOptions) {
     super(message, options);
     this.kind = kind;
+  }
+}
+
+/** A whole request is more than its tenant may send: nothing of it is stored. */
+export class LimitError extends StorageError {
+  override name = 'LimitError';
+  /** For counters. */
+  readonly reason: string;
+  /** How many samples the request has. */
+  readonly samples: number;
+  /** With kind 'rate': when to try again. */
+  readonly retryAfterS: number | undefined;
+
+  constructor(
+    kind: 'limit' | 'rate',
+    message: string,
+    { reason, samples, retryAfterS }: { reason: string; samples: number; retryAfterS?: number },
+  ) {
+    super(kind, message);
+    this.reason = reason;
+    this.samples = samples;
+    this.retryAfterS = retryAfterS;
   }
 }
 

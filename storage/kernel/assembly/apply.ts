@@ -4,12 +4,12 @@
  */
 import * as L from '../layout';
 import { readVarint, varintEnd } from './bytes';
-import { labelActual, readLabels, skipField } from './labels';
+import { hasReservedName, labelActual, readLabels, refuseForSeries, setLabelLimits, skipField } from './labels';
 import { ROOM_FOR_SERIES, roomLeft } from './memory';
 import { FETCH_AHEAD, HISTOGRAM, LABEL, planEntry, SAMPLE, touch } from './plan';
 import { beginRecords, definitionsFull, endRecords, recordDefinition, recordSample, samplesFull } from './record';
 import { CONFLICT, DUPLICATE, FIRST_REJECT, NO_ROOM, place, STORED } from './rows';
-import { addAlias, findAlias, findOrMakeRow, rowIsNew } from './series';
+import { addAlias, findAlias, findKnownRow, findOrMakeRow, isFullOfSeries, rowIsNew } from './series';
 import { isPlain, judgeTime, setLatest } from './time';
 
 /** Where scattered labels are gathered: the body as received is not needed any more, and they are not longer. */
@@ -36,6 +36,7 @@ export function apply(tenant: usize, latest: i64): u32 {
   stored = duplicates = conflicts = 0;
   newest = load<i64>(tenant, L.TENANT_NEWEST);
   setLatest(latest);
+  setLabelLimits(tenant);
   beginRecords();
   for (; next < count; next++) {
     const entry = planEntry(next);
@@ -104,7 +105,9 @@ function resolve(tenant: usize, entry: usize): usize {
     length = wireLength;
   let alias: usize = length > L.MAX_SERIES_BYTES ? 0 : findAlias(tenant, wire, length);
   if (alias === 0) {
-    const problem = readLabels(wire, length);
+    let problem = readLabels(wire, length);
+    if (problem === 0 && isFullOfSeries(tenant) && findKnownRow(tenant) === 0)
+      problem = refuseForSeries(load<u32>(tenant + L.TENANT_ROWS, L.LIST_COUNT));
     if (problem !== 0) {
       reject(problem, load<u32>(entry, L.PLAN_SAMPLES), entry, 0);
       return 0;
@@ -113,6 +116,7 @@ function resolve(tenant: usize, entry: usize): usize {
     if (rowIsNew) {
       recordDefinition(row);
       store<u32>(L.OUT_NEW_SERIES, load<u32>(L.OUT_NEW_SERIES) + 1);
+      if (hasReservedName()) store<u32>(tenant, load<u32>(tenant, L.TENANT_HIDDEN) + 1, L.TENANT_HIDDEN);
     }
     alias = addAlias(tenant, wire, length, row);
     if (alias === 0) return row;

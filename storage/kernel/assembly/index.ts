@@ -2,7 +2,7 @@
 import * as L from '../layout';
 import { makeCrcTables } from './crc32c';
 import { makeSnappyTable } from './snappy';
-import { free, freeSegments, segmentBytes } from './memory';
+import { allocate, free, freeSegments, segmentBytes } from './memory';
 import { REF_BYTES } from './replay';
 import { emptyTable, makeRemoved, makeTable } from './table';
 import { beginRecords, definitionsFull, endDefinitions, recordDefinition } from './record';
@@ -17,6 +17,7 @@ export { pushFrame } from './record';
 export { cover, replay } from './replay';
 export { freeRetired, sealRetired } from './retired';
 export { apply } from './apply';
+export { plannedSamples } from './plan';
 export { validateV1 } from './request-v1';
 export { findName, findPair, findSymbol } from './symbols';
 export { findTenant } from './tenants';
@@ -41,6 +42,14 @@ export function initialize(arena: u32, softLimit: u32, hardLimit: u32, seed: u32
   makeTable(L.REFS, 1024);
   makeTable(L.COVERED, 256);
   makeTable(L.TENANTS, 256);
+}
+
+/** Which label names the server gives to series itself: `length` bytes of (length u8, text)*. Once in a memory's life. */
+export function reserveNames(at: usize, length: usize): void {
+  const names = allocate(4 + length);
+  store<u32>(names, <u32>length);
+  memory.copy(names + 4, at, length);
+  store<u32>(L.RESERVED_NAMES, <u32>names);
 }
 
 /** Prepares a private memory that only codes chunks and checksums. */

@@ -9,8 +9,27 @@ import { compareBytes, equal, isUtf8, readVarint, varintEnd } from './bytes';
 const ENTRY: usize = 16;
 
 export let labelCount: u32 = 0;
-/** For a refused label set: what was counted or measured. */
+/** For a refused series: what was counted or measured. */
 export let labelActual: u32 = 0;
+
+let maxLabels: u32 = 0;
+let maxNameBytes: u32 = 0;
+let maxValueBytes: u32 = 0;
+let maxSeriesBytes: u32 = 0;
+
+/** Whose limits hold for the label sets that are read next. */
+export function setLabelLimits(tenant: usize): void {
+  maxLabels = load<u32>(tenant, L.TENANT_MAX_LABELS);
+  maxNameBytes = load<u32>(tenant, L.TENANT_MAX_NAME_BYTES);
+  maxValueBytes = load<u32>(tenant, L.TENANT_MAX_VALUE_BYTES);
+  maxSeriesBytes = load<u32>(tenant, L.TENANT_MAX_SERIES_BYTES);
+}
+
+/** Why a series of a tenant that holds as many as it may is refused. */
+export function refuseForSeries(active: u32): u32 {
+  labelActual = active;
+  return L.REJECT_SERIES_LIMIT;
+}
 
 @inline
 function entry(index: u32): usize {
@@ -30,7 +49,10 @@ export function labelValueLength(index: u32): usize {
   return load<u32>(entry(index), 12);
 }
 
-/** Reads, checks and sorts; the bytes were found well-formed before. Returns 0 or the reason to refuse. */
+/**
+ * Reads, checks by the limits that were set, and sorts; the bytes were found well-formed before. Returns 0 or the reason
+ * to refuse.
+ */
 export function readLabels(at: usize, length: usize): u32 {
   labelCount = labelActual = 0;
   let seen: u32 = 0,
@@ -64,7 +86,7 @@ export function readLabels(at: usize, length: usize): u32 {
     }
     if (nameLength === 0) return L.REJECT_EMPTY_NAME;
     if (valueLength === 0) continue; // an empty label is an absent one
-    if (++seen > L.MAX_LABELS) continue;
+    if (++seen > maxLabels) continue;
     if (problem === 0) problem = checkLabel(name, nameLength, value, valueLength);
     const last = seen - 1;
     if (last > 0 && sorted) sorted = compareBytes(labelName(last - 1), labelNameLength(last - 1), name, nameLength) < 0;
@@ -74,13 +96,13 @@ export function readLabels(at: usize, length: usize): u32 {
     store<u32>(to, <u32>value, 8);
     store<u32>(to, <u32>valueLength, 12);
   }
-  if (seen > L.MAX_LABELS) {
+  if (seen > maxLabels) {
     labelActual = seen;
     return L.REJECT_TOO_MANY_LABELS;
   }
   if (problem !== 0) return problem;
   labelCount = seen;
-  if (length > L.MAX_SERIES_BYTES) {
+  if (length > maxSeriesBytes) {
     labelActual = <u32>length;
     return L.REJECT_SERIES_TOO_LONG;
   }
@@ -89,11 +111,11 @@ export function readLabels(at: usize, length: usize): u32 {
 }
 
 function checkLabel(name: usize, nameLength: usize, value: usize, valueLength: usize): u32 {
-  if (nameLength > L.MAX_NAME_BYTES) {
+  if (nameLength > maxNameBytes) {
     labelActual = <u32>nameLength;
     return L.REJECT_NAME_TOO_LONG;
   }
-  if (valueLength > L.MAX_VALUE_BYTES) {
+  if (valueLength > maxValueBytes) {
     labelActual = <u32>valueLength;
     return L.REJECT_VALUE_TOO_LONG;
   }
@@ -124,6 +146,17 @@ function hasMetricName(): bool {
     // '__name__' read as one word
     if (labelNameLength(i) === 8 && load<u64>(at) === 0x5f5f656d616e5f5f) return true;
   }
+  return false;
+}
+
+/** Whether one of the labels has a name of RESERVED_NAMES. */
+export function hasReservedName(): bool {
+  const names: usize = load<u32>(L.RESERVED_NAMES);
+  if (names === 0) return false;
+  const end = names + 4 + load<u32>(names);
+  for (let at = names + 4; at < end; at += 1 + load<u8>(at))
+    for (let i: u32 = 0; i < labelCount; i++)
+      if (labelNameLength(i) === load<u8>(at) && equal(labelName(i), at + 1, load<u8>(at))) return true;
   return false;
 }
 

@@ -20,6 +20,14 @@ export function planEntry(index: u32): usize {
   return <usize>L.PLAN + <usize>index * L.PLAN_ENTRY_BYTES;
 }
 
+/** How many samples the series of the plan have. */
+export function plannedSamples(): u32 {
+  const count = load<u32>(L.PLAN_COUNT);
+  let samples: u32 = 0;
+  for (let i: u32 = 0; i < count; i++) samples += load<u32>(planEntry(i), L.PLAN_SAMPLES);
+  return samples;
+}
+
 /** Begins an empty plan, and the counts of its request. */
 export function beginPlan(): void {
   store<u32>(L.PLAN_NEXT, 0);

@@ -6,7 +6,7 @@ import * as L from '../layout';
 import { equal, finish, hashBytes, mix, seeded } from './bytes';
 import { labelCount, labelName, labelNameLength, labelValue, labelValueLength } from './labels';
 import { allocate, allocateAlias, allocateRow, listPush, freeAlias } from './memory';
-import { addPosting, intern } from './symbols';
+import { addPosting, findSymbol, intern } from './symbols';
 import { slot, tableEntries, tableInsert, tableMask, tableRemove } from './table';
 
 /** An alias that would make more than this many for each series is not kept: senders could invent spellings. */
@@ -98,6 +98,29 @@ export function findOrMakeRow(tenant: usize): usize {
   const row = findRow(tenant, h, pairs, count);
   rowIsNew = row === 0;
   return row !== 0 ? row : makeRow(tenant, h, pairs, count);
+}
+
+/** The row of the labels that `readLabels` left, or 0. Makes nothing: who sends series in vain costs no memory. */
+export function findKnownRow(tenant: usize): usize {
+  const count = labelCount;
+  const pairs = <usize>L.SCRATCH + 65536;
+  let hash = mix(seeded(), <u64>tenant);
+  for (let i: u32 = 0; i < count; i++) {
+    const name = findSymbol(labelName(i), labelNameLength(i)),
+      value = findSymbol(labelValue(i), labelValueLength(i));
+    if (name === 0 || value === 0) return 0;
+    store<u32>(pairs + ((<usize>i) << 3), <u32>name);
+    store<u32>(pairs + ((<usize>i) << 3), <u32>value, 4);
+    hash = mix(hash, ((<u64>name) << 32) | <u64>value);
+  }
+  return findRow(tenant, finish(hash), pairs, count);
+}
+
+/** Whether the tenant holds as many series as it may. */
+@inline
+export function isFullOfSeries(tenant: usize): bool {
+  const limit = load<u32>(tenant, L.TENANT_MAX_SERIES);
+  return limit !== 0 && load<u32>(tenant + L.TENANT_ROWS, L.LIST_COUNT) >= limit;
 }
 
 function findRow(tenant: usize, hash: u32, pairs: usize, count: u32): usize {

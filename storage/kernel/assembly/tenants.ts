@@ -21,6 +21,10 @@ export function findTenant(key: usize, length: usize): usize {
   store<u32>(tenant, <u32>symbol, L.TENANT_KEY);
   useSymbol(symbol);
   store<i64>(tenant, -1, L.TENANT_NEWEST);
+  store<u32>(tenant, L.MAX_LABELS, L.TENANT_MAX_LABELS);
+  store<u32>(tenant, L.MAX_NAME_BYTES, L.TENANT_MAX_NAME_BYTES);
+  store<u32>(tenant, L.MAX_VALUE_BYTES, L.TENANT_MAX_VALUE_BYTES);
+  store<u32>(tenant, L.MAX_SERIES_BYTES, L.TENANT_MAX_SERIES_BYTES);
   tableInsert(L.TENANTS, hash, <u32>tenant);
   return tenant;
 }

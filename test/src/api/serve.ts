@@ -28,6 +28,8 @@ const SETTINGS: ServeSettings = {
   futureMs: 600_000,
   maxOpenWindows: 128,
   defaultTenantId: 'default-tenant',
+  limitsConfigFile: undefined,
+  requireTenant: false,
   tenantHeader: 'THANOS-TENANT',
   tenantLabelName: 'tenant_id',
   logLevel: 'info',

@@ -43,6 +43,7 @@ test('without flags the settings are the documented defaults', () => {
     futureMs: 600_000,
     maxOpenWindows: 128,
     defaultTenantId: 'default-tenant',
+    requireTenant: false,
     tenantHeader: 'THANOS-TENANT',
     tenantLabelName: 'tenant_id',
     logLevel: 'info',

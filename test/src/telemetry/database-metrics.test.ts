@@ -15,6 +15,7 @@ const stats: DatabaseStats = {
   samplesRejected: 7,
   exemplarsDropped: 8,
   seriesCreated: 9,
+  seriesHidden: 25,
   walBytes: 10,
   walPendingBytes: 11,
   notDurableSeconds: 0.5,

@@ -1,8 +1,15 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { isTenantId, TenantError, tenantId, tenantOf, tenantOfAccount } from '../../../src/tenants/tenant-id.ts';
+import {
+  isTenantId,
+  MissingTenantError,
+  TenantError,
+  tenantId,
+  tenantOf,
+  tenantOfAccount,
+} from '../../../src/tenants/tenant-id.ts';
 
-const settings = { defaultTenantId: 'default-tenant', tenantHeader: 'THANOS-TENANT' };
+const settings = { defaultTenantId: 'default-tenant', tenantHeader: 'THANOS-TENANT', requireTenant: false };
 const of = (headers: Record<string, string | string[]>, account?: string): string =>
   tenantOf({ headers, account }, settings);
 
@@ -115,6 +122,14 @@ describe('the tenant of a request', () => {
     expect(of({ 'x-other': 'a' })).toBe('default-tenant');
   });
 
+  test('has to be named where that is required', () => {
+    const required = { ...settings, requireTenant: true };
+    expect(() => tenantOf({ headers: {} }, required)).toThrow(MissingTenantError);
+    expect(() => tenantOf({ headers: {} }, required)).toThrow(/X-Scope-OrgID, THANOS-TENANT, the path/);
+    expect(tenantOf({ headers: { 'thanos-tenant': 'a' } }, required)).toBe('a');
+    expect(tenantOf({ headers: {}, account: '0' }, required)).toBe('default-tenant');
+  });
+
   test('may be named at several entrances that agree', () => {
     expect(of({ 'x-scope-orgid': 'a', 'thanos-tenant': 'a' }, 'a')).toBe('a');
     expect(of({ 'x-scope-orgid': 'default-tenant' }, '0')).toBe('default-tenant');
@@ -142,10 +157,10 @@ describe('the tenant of a request', () => {
   });
 
   test('is read from the configured header', () => {
-    const own = { defaultTenantId: 'd', tenantHeader: 'X-Team' };
+    const own = { defaultTenantId: 'd', tenantHeader: 'X-Team', requireTenant: false };
     expect(tenantOf({ headers: { 'x-team': 'a', 'thanos-tenant': 'b' } }, own)).toBe('a');
     expect(() => tenantOf({ headers: { 'x-team': 'a', 'x-scope-orgid': 'b' } }, own)).toThrow(/X-Team says "a"/);
-    const same = { defaultTenantId: 'd', tenantHeader: 'x-scope-orgid' };
+    const same = { defaultTenantId: 'd', tenantHeader: 'x-scope-orgid', requireTenant: false };
     expect(tenantOf({ headers: { 'x-scope-orgid': 'a' } }, same)).toBe('a');
   });
 });

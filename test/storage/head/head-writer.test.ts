@@ -1,5 +1,6 @@
 import { uncompressSync } from 'snappy';
-import { beforeEach, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { defaultTenantLimits, type TenantLimits } from '../../../storage/head/tenant-limits.ts';
 import * as L from '../../../storage/kernel/layout.ts';
 import { BareHead } from '../../support/bare-head.ts';
 import { writeRequest } from '../../support/remote-write.ts';
@@ -130,7 +131,144 @@ test('bytes that wait for the disk have an age', async () => {
 test('a body that is not compressed is stored like one that is', async () => {
   const body = writeRequest([{ labels: [['__name__', 'plain']], samples: [[NOW_MS, 3]] }]);
   const plain = uncompressSync(body) as Buffer;
-  expect(await head.writer.write('a', plain, 'none')).toMatchObject({ stored: 1, newSeries: 1 });
+  expect(await head.writer.write('a', plain, { compression: 'none' })).toMatchObject({ stored: 1, newSeries: 1 });
   expect(await head.writer.write('a', body)).toMatchObject({ duplicates: 1 });
   await expect(head.writer.write('a', plain)).rejects.toMatchObject({ kind: 'invalid' });
+});
+
+describe('limits of a tenant', () => {
+  const limit = (limits: Partial<TenantLimits>): void =>
+    head.writer.setLimits((key) => (key === 'a' ? { ...defaultTenantLimits, ...limits } : defaultTenantLimits));
+
+  test('on series hold back new ones; those that are there are stored, however they are spelled', async () => {
+    await write('one', NOW_MS);
+    limit({ headSeries: 2 });
+    await write('two', NOW_MS);
+    const used = head.kernel.usedBytes;
+    const refused = await write('three', NOW_MS);
+    expect(refused).toMatchObject({ stored: 0, rejected: 1, newSeries: 0 });
+    expect(refused.message).toContain('series limit 2 (active 2; head_series_limit in --receive.limits-config-file)');
+    expect([...refused.rejectedBy]).toEqual([['series-limit', 1]]);
+    expect(head.kernel.usedBytes).toBe(used);
+    const known = writeRequest([
+      {
+        labels: [
+          ['x', ''],
+          ['__name__', 'one'],
+        ],
+        samples: [[NOW_MS + 1, 1]],
+      },
+    ]);
+    expect(await head.writer.write('a', known)).toMatchObject({ stored: 1, newSeries: 0 });
+    expect(
+      await head.writer.write('b', writeRequest([{ labels: [['__name__', 'three']], samples: [[NOW_MS, 1]] }])),
+    ).toMatchObject({ stored: 1 });
+    limit({ headSeries: 3 });
+    expect(await write('three', NOW_MS)).toMatchObject({ stored: 1, newSeries: 1 });
+  });
+
+  test('on labels are told with the actual value, the limit and its key', async () => {
+    limit({ labels: 2, labelNameBytes: 10, labelValueBytes: 8, labelsBytes: 40 });
+    const rows: [labels: [string, string][], text: string][] = [
+      [
+        [
+          ['__name__', 'm'],
+          ['a', '1'],
+          ['b', '2'],
+        ],
+        '3 labels, limit 2 (labels_limit in --receive.limits-config-file)',
+      ],
+      [
+        [
+          ['__name__', 'm'],
+          ['elevenbytes', '1'],
+        ],
+        'label name of 11 bytes, limit 10 (label_name_bytes_limit in ',
+      ],
+      [[['__name__', 'ninebytes']], 'label value of 9 bytes, limit 8 (label_value_bytes_limit in '],
+      [
+        [
+          ['__name__', '12345678'],
+          ['tenbytes10', '12345678'],
+        ],
+        'labels of 46 bytes in all, limit 40 (labels_bytes_limit in ',
+      ],
+    ];
+    for (const [labels, text] of rows) {
+      const outcome = await head.writer.write('a', writeRequest([{ labels, samples: [[NOW_MS, 1]] }]));
+      expect(outcome).toMatchObject({ rejected: 1, message: expect.stringContaining(text) });
+      expect(await head.writer.write('b', writeRequest([{ labels, samples: [[NOW_MS, 1]] }]))).toMatchObject({
+        stored: 1,
+      });
+    }
+  });
+
+  test('on a request refuse it whole', async () => {
+    limit({ requestSeries: 2, requestSamples: 3 });
+    const request = (series: number, samples: number): Buffer<ArrayBuffer> =>
+      writeRequest(
+        Array.from({ length: series }, (_, i) => ({
+          labels: [['__name__', `m${i}`]] as const,
+          samples: Array.from({ length: samples }, (_, j) => [NOW_MS + j, 1] as const),
+        })),
+      );
+    await expect(head.writer.write('a', request(3, 1))).rejects.toMatchObject({
+      kind: 'limit',
+      reason: 'request-series',
+      samples: 3,
+      message: 'a request of 3 series, limit 2 (series_limit in --receive.limits-config-file)',
+    });
+    await expect(head.writer.write('a', request(2, 2))).rejects.toMatchObject({
+      kind: 'limit',
+      reason: 'request-samples',
+      samples: 4,
+      message: 'a request of 4 samples, limit 3 (samples_limit in --receive.limits-config-file)',
+    });
+    expect(head.kernel.rowCount).toBe(0);
+    expect(await head.writer.write('a', request(1, 3))).toMatchObject({ stored: 3 });
+  });
+
+  test('on samples a second let a burst through, then nothing of a request until there is credit again', async () => {
+    limit({ samplesPerSecond: 100 });
+    const many = (name: string): Promise<unknown> => head.writer.write('a', wideRequest(name, 1500));
+    await many('first');
+    await expect(write('m', NOW_MS)).rejects.toMatchObject({
+      kind: 'rate',
+      reason: 'rate',
+      samples: 1,
+      retryAfterS: 5,
+    });
+    expect(head.kernel.rowCount).toBe(1500);
+    // A further part of a request that was let in is charged and stored.
+    await head.writer.write('a', wideRequest('part', 100), { isAdmitted: true });
+    machine.clock.advance(5900);
+    await expect(write('m', NOW_MS)).rejects.toMatchObject({ retryAfterS: 1 });
+    machine.clock.advance(200);
+    expect(await write('m', NOW_MS)).toMatchObject({ stored: 1 });
+    machine.clock.advance(3_600_000);
+    await many('again');
+    await expect(many('no more')).rejects.toMatchObject({ kind: 'rate' });
+    limit({});
+    await many('no more');
+  });
+
+  test('do not see what the server itself names: such series are stored and counted', async () => {
+    head.kernel.reserveNames(['replica', 'tenant_id', 'x'.repeat(300)]);
+    for (const name of ['replica', 'tenant_id', 'tenant_i', 'tenant_idx', '__name__'])
+      expect(
+        await head.writer.write(
+          'a',
+          writeRequest([
+            {
+              labels: [
+                ['__name__', 'm'],
+                [name === '__name__' ? 'y' : name, 'v'],
+              ],
+              samples: [[NOW_MS, 1]],
+            },
+          ]),
+        ),
+      ).toMatchObject({ stored: 1 });
+    expect(head.writer.hiddenSeries).toBe(2);
+  });
 });

@@ -1,10 +1,11 @@
 import { expect, test } from 'vitest';
+import { defaultTenantLimits } from '../../../storage/head/tenant-limits.ts';
 import { type WriteRules, writeOutcome } from '../../../storage/head/write-outcome.ts';
 import { defaultTimeRules, type Offender, type Outcome } from '../../../storage/kernel/kernel.ts';
 import * as L from '../../../storage/kernel/layout.ts';
 
 const LATEST_MS = Date.UTC(2026, 0, 1);
-const RULES: WriteRules = { ...defaultTimeRules, latestMs: LATEST_MS };
+const RULES: WriteRules = { ...defaultTimeRules, latestMs: LATEST_MS, limits: defaultTenantLimits };
 const nothing: Outcome = {
   received: 0,
   stored: 0,
@@ -74,10 +75,10 @@ test.each([
     'duplicate label "a" {a="1", b="2", a="3"}',
   ],
   [L.REJECT_NOT_UTF8, {}, 'a label is not valid UTF-8'],
-  [L.REJECT_TOO_MANY_LABELS, { actual: 200 }, '200 labels, limit 128'],
-  [L.REJECT_NAME_TOO_LONG, { actual: 1025 }, 'label name of 1025 bytes, limit 1024'],
-  [L.REJECT_VALUE_TOO_LONG, { actual: 20_000 }, 'label value of 20000 bytes, limit 16384'],
-  [L.REJECT_SERIES_TOO_LONG, { actual: 70_000 }, 'labels of 70000 bytes in all, limit 65536'],
+  [L.REJECT_TOO_MANY_LABELS, { actual: 200 }, '200 labels, limit 128 (labels_limit in --receive.limits-config-file)'],
+  [L.REJECT_NAME_TOO_LONG, { actual: 1025 }, 'label name of 1025 bytes, limit 1024 (label_name_bytes_limit in '],
+  [L.REJECT_VALUE_TOO_LONG, { actual: 20_000 }, 'label value of 20000 bytes, limit 16384 (label_value_bytes_limit in '],
+  [L.REJECT_SERIES_TOO_LONG, { actual: 70_000 }, 'labels of 70000 bytes in all, limit 65536 (labels_bytes_limit in '],
   [
     L.REJECT_FUTURE,
     { timestampMs: 9e12 },
