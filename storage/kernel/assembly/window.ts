@@ -4,7 +4,7 @@
  * mistaken for its past.
  */
 import * as L from '../layout';
-import { allocate, allocatePage, freePages } from './memory';
+import { allocate, allocatePage, free, freePages } from './memory';
 
 const LARGEST_PAGE_CLASS: u32 = 6; // 64 KiB
 const SLOTS_AT_LEAST: u32 = 4;
@@ -54,12 +54,16 @@ function roomForWindows(tenant: usize): u32 {
   return slots === 0 ? 0 : load<u32>(slots - ROOM_BYTES);
 }
 
-/** Doubles the room of a tenant that holds `count` windows. What it had is not used again: all of it is less than this. */
+/** Doubles the room of a tenant that holds `count` windows. Only this thread reads it. */
 function growSlots(tenant: usize, count: u32): void {
   const room = max<u32>(count << 1, SLOTS_AT_LEAST);
   const slots = allocate(ROOM_BYTES + room * L.WINDOW_BYTES) + ROOM_BYTES;
   store<u32>(slots - ROOM_BYTES, room);
-  memory.copy(slots, load<u32>(tenant, L.TENANT_WINDOW_SLOTS), count * L.WINDOW_BYTES);
+  const known: usize = load<u32>(tenant, L.TENANT_WINDOW_SLOTS);
+  if (known !== 0) {
+    memory.copy(slots, known, count * L.WINDOW_BYTES);
+    free(known - ROOM_BYTES, ROOM_BYTES + count * L.WINDOW_BYTES);
+  }
   store<u32>(tenant, <u32>slots, L.TENANT_WINDOW_SLOTS);
 }
 
