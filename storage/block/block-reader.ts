@@ -7,12 +7,15 @@ import type { ChunkMeta } from '../index/format.ts';
 import { type IndexedSeries, IndexReader } from '../index/index-reader.ts';
 import { selectPostings } from '../index/postings.ts';
 import { StorageError } from '../lib/errors.ts';
+import type { MetricMetadata, StartTime, StoredExemplar } from '../model/extras.ts';
 import type { Labels } from '../model/labels.ts';
 import type { Matcher } from '../model/matcher.ts';
 import type { Chunk, SeriesSource, SourceSeries } from '../model/series-source.ts';
 import type { TimeRange } from '../model/time-range.ts';
 import type { BlockFiles } from './block-files.ts';
 import { readChunkRanges } from './chunk-ranges.ts';
+import { EXTRA_FILES, ExtraKind, ExtraReader } from './extra-file.ts';
+import { decodeExemplars, decodeMetadata, decodeStartTimes, METADATA_REF } from './extras.ts';
 import { INDEX_FILE } from './layout.ts';
 import { type BlockMeta, blockRange } from './meta.ts';
 
@@ -113,6 +116,44 @@ export class BlockReader implements SeriesSource {
     return chunks;
   }
 
+  /** The exemplars of each series in the range, in time order. Throws CorruptionError and what the files throw. */
+  async exemplars(series: readonly SourceSeries[], range: TimeRange): Promise<StoredExemplar[][]> {
+    const lists = await this.#extras(series, ExtraKind.EXEMPLARS, decodeExemplars);
+    return lists.map((list) => list.filter(({ timeMs }) => timeMs >= range.minTimeMs && timeMs < range.maxTimeMs));
+  }
+
+  /** When the counting of each series began, in time order. Throws CorruptionError and what the files throw. */
+  async startTimes(series: readonly SourceSeries[]): Promise<StartTime[][]> {
+    return await this.#extras(series, ExtraKind.START_TIMES, decodeStartTimes);
+  }
+
+  /** What the block knows of its metric families, in byte order of their names. Throws as the others. */
+  async metadata(): Promise<MetricMetadata[]> {
+    const reader = await this.#extraFile(ExtraKind.METADATA);
+    return reader === undefined ? [] : await readExtra(reader, METADATA_REF, decodeMetadata);
+  }
+
+  async #extras<T>(
+    series: readonly SourceSeries[],
+    kind: ExtraKind,
+    decode: (content: Uint8Array) => T[] | undefined,
+  ): Promise<T[][]> {
+    const reader = await this.#extraFile(kind);
+    if (reader === undefined) return series.map(() => []);
+    const lists: T[][] = [];
+    for (const { chunkRefs } of series) {
+      const ref = Math.floor((chunkRefs[0] as number) / CHUNKS_PER_SERIES);
+      lists.push(await readExtra(reader, ref, decode));
+    }
+    return lists;
+  }
+
+  /** The file, if meta.json lists it: in blocks of others, and where Thanos compacted ours, there is none. */
+  async #extraFile(kind: ExtraKind): Promise<ExtraReader | undefined> {
+    const isThere = this.meta.thanos?.files?.some((file) => file.rel_path === EXTRA_FILES[kind]) ?? false;
+    return isThere ? await ExtraReader.open(this.#files, this.meta.ulid, kind) : undefined;
+  }
+
   #overlaps(range: TimeRange): boolean {
     const own = blockRange(this.meta);
     return own.minTimeMs < range.maxTimeMs && range.minTimeMs < own.maxTimeMs;
@@ -144,6 +185,17 @@ export class BlockReader implements SeriesSource {
   #sortedStrings(symbols: ReadonlySet<number>): string[] {
     return this.#index.strings([...symbols].sort((a, b) => a - b));
   }
+}
+
+async function readExtra<T>(
+  reader: ExtraReader,
+  ref: number,
+  decode: (content: Uint8Array) => T[] | undefined,
+): Promise<T[]> {
+  const content = await reader.read(ref);
+  const list = content === undefined ? [] : decode(content);
+  if (list === undefined) throw reader.corrupt(ref);
+  return list;
 }
 
 function overlaps(chunk: ChunkMeta, range: TimeRange): boolean {

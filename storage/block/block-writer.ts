@@ -1,5 +1,5 @@
 /**
- * Writes a block: series by series into chunk segments and index, meta.json last. Every file and directory is durable
+ * Writes a block: series by series into chunk segments, index and extra files, meta.json last. Every file and directory is durable
  * before meta.json is written, so a directory with a meta.json is a whole block; the name of the directory itself is the
  * caller's to make durable (it builds elsewhere and renames).
  */
@@ -7,16 +7,31 @@
 import type { ChunkMeta } from '../index/format.ts';
 import { IndexWriter } from '../index/index-writer.ts';
 import type { File, FileSystem } from '../io/file-system.ts';
+import { ByteWriter } from '../lib/bytes.ts';
+import type { MetricMetadata, StartTime, StoredExemplar } from '../model/extras.ts';
+import { compareUtf8 } from '../model/labels.ts';
 import type { Chunk } from '../model/series-source.ts';
 import { ChunkWriter, chunkSamples, type SegmentFile } from './chunk-file.ts';
+import { ExtraKind, ExtraWriter } from './extra-file.ts';
+import { encodeExemplars, encodeMetadata, encodeStartTimes, METADATA_REF } from './extras.ts';
 import { INDEX_FILE, META_FILE, segmentName } from './layout.ts';
-import { type BlockCompaction, type BlockMeta, encodeMeta, META_VERSION, type ThanosMeta } from './meta.ts';
+import {
+  type BlockCompaction,
+  type BlockFile,
+  type BlockMeta,
+  encodeMeta,
+  META_VERSION,
+  type ThanosMeta,
+} from './meta.ts';
 
 export interface BlockSeries {
   /** Flat pairs of symbol numbers (name, value), sorted by name. Read before the next series is asked for. */
   readonly labels: ArrayLike<number>;
   /** In time order, without overlap; at least one. */
   readonly chunks: readonly Chunk[];
+  /** In time order. */
+  readonly exemplars?: readonly StoredExemplar[];
+  readonly startTimes?: readonly StartTime[];
 }
 
 export interface BlockInput {
@@ -28,6 +43,8 @@ export interface BlockInput {
   readonly symbols: readonly string[];
   /** In label order, each label set once. Consumed once. */
   readonly series: Iterable<BlockSeries>;
+  /** Of the families that the series belong to, in any order. */
+  readonly metadata?: readonly MetricMetadata[];
   /** The labels of the Thanos section: external labels and the owner's. Thanos refuses a block without any. */
   readonly thanosLabels: Readonly<Record<string, string>>;
   /** Who made the block, as Thanos names its sources; 'receive' for one cut from a head. */
@@ -49,6 +66,7 @@ export function writeBlock(fileSystem: FileSystem, directory: string, input: Blo
   fileSystem.makeDirectory(directory);
   const chunkWriter = new ChunkWriter(fileSystem, directory, input.segmentBytes);
   const indexFile = fileSystem.open(`${directory}/${INDEX_FILE}`, 'create');
+  const extras = new ExtrasWriter(fileSystem, directory);
   try {
     let indexBytes = 0;
     const index = new IndexWriter(input.symbols, (bytes) => {
@@ -56,13 +74,17 @@ export function writeBlock(fileSystem: FileSystem, directory: string, input: Blo
       indexBytes += bytes.length;
     });
     const stats = new StatsCounter();
-    for (const series of input.series) writeSeries(series, input, chunkWriter, index, stats);
+    for (const series of input.series) {
+      const ref = writeSeries(series, input, chunkWriter, index, stats);
+      extras.append(ref, series);
+    }
     const segments = chunkWriter.finish();
     index.finish();
     indexFile.sync();
     const meta = blockMeta(input, stats, {
       segments,
       indexBytes,
+      extras: extras.finish(input.metadata ?? []),
       maxSeriesBytes: index.maxSeriesBytes,
       maxChunkBytes: chunkWriter.maxChunkBytes,
     });
@@ -71,6 +93,44 @@ export function writeBlock(fileSystem: FileSystem, directory: string, input: Blo
   } finally {
     chunkWriter.close();
     indexFile.close();
+    extras.close();
+  }
+}
+
+/** The files beside those of Prometheus; each is there only if it has an entry. */
+class ExtrasWriter {
+  readonly #exemplars: ExtraWriter;
+  readonly #startTimes: ExtraWriter;
+  readonly #metadata: ExtraWriter;
+  readonly #content = new ByteWriter(4096);
+
+  constructor(fileSystem: FileSystem, directory: string) {
+    this.#exemplars = new ExtraWriter(fileSystem, directory, ExtraKind.EXEMPLARS);
+    this.#startTimes = new ExtraWriter(fileSystem, directory, ExtraKind.START_TIMES);
+    this.#metadata = new ExtraWriter(fileSystem, directory, ExtraKind.METADATA);
+  }
+
+  append(ref: number, { exemplars = [], startTimes = [] }: BlockSeries): void {
+    if (exemplars.length > 0) this.#exemplars.append(ref, encodeExemplars(exemplars, this.#content));
+    if (startTimes.length > 0) this.#startTimes.append(ref, encodeStartTimes(startTimes, this.#content));
+  }
+
+  /** Makes the files durable and returns them. */
+  finish(metadata: readonly MetricMetadata[]): BlockFile[] {
+    const sorted = [...metadata].sort((a, b) => compareUtf8(a.family, b.family));
+    if (sorted.length > 0) this.#metadata.append(METADATA_REF, encodeMetadata(sorted));
+    return this.#writers.flatMap((writer) => {
+      const sizeBytes = writer.finish();
+      return sizeBytes === 0 ? [] : [{ rel_path: writer.path, size_bytes: sizeBytes }];
+    });
+  }
+
+  close(): void {
+    for (const writer of this.#writers) writer.close();
+  }
+
+  get #writers(): readonly ExtraWriter[] {
+    return [this.#exemplars, this.#startTimes, this.#metadata];
   }
 }
 
@@ -81,13 +141,14 @@ class StatsCounter {
   chunks = 0;
 }
 
+/** Writes chunks and index entry of a series and returns its ref. */
 function writeSeries(
   series: BlockSeries,
   input: BlockInput,
   chunkWriter: ChunkWriter,
   index: IndexWriter,
   stats: StatsCounter,
-): void {
+): number {
   const metas: ChunkMeta[] = [];
   for (const chunk of series.chunks) {
     const { minTimeMs, maxTimeMs } = chunk;
@@ -99,14 +160,15 @@ function writeSeries(
     stats.floats += floats;
     stats.histograms += histograms;
   }
-  index.addSeries(series.labels, metas);
   stats.series += 1;
   stats.chunks += metas.length;
+  return index.addSeries(series.labels, metas);
 }
 
 interface WrittenFiles {
   readonly segments: readonly SegmentFile[];
   readonly indexBytes: number;
+  readonly extras: readonly BlockFile[];
   readonly maxSeriesBytes: number;
   readonly maxChunkBytes: number;
 }
@@ -131,7 +193,7 @@ function blockMeta(input: BlockInput, stats: StatsCounter, files: WrittenFiles):
 
 function thanosMeta(
   input: BlockInput,
-  { segments, indexBytes, maxSeriesBytes, maxChunkBytes }: WrittenFiles,
+  { segments, indexBytes, extras, maxSeriesBytes, maxChunkBytes }: WrittenFiles,
 ): ThanosMeta {
   return {
     version: 1,
@@ -142,6 +204,7 @@ function thanosMeta(
     files: [
       ...segments.map(({ path, sizeBytes }) => ({ rel_path: path, size_bytes: sizeBytes })),
       { rel_path: INDEX_FILE, size_bytes: indexBytes },
+      ...extras,
       { rel_path: META_FILE },
     ],
     index_stats: withoutZeros({ series_max_size: maxSeriesBytes, chunk_max_size: maxChunkBytes }),

@@ -3,6 +3,7 @@
  *
  *   <ULID>/chunks/000001, 000002 …   chunk segments (chunk-file.ts)
  *   <ULID>/index                     index (storage/index/)
+ *   <ULID>/varve-…                   exemplars, start times, metadata, where there are any (extra-file.ts)
  *   <ULID>/meta.json                 what the block is (meta.ts); written last: without it there is no block
  *
  * Readers ignore other files; they belong to the block and go with it.

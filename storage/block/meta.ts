@@ -39,7 +39,7 @@ export interface BlockCompaction {
 }
 
 /** A file of the block; meta.json itself is listed without its size. */
-interface BlockFile {
+export interface BlockFile {
   readonly rel_path: string;
   readonly size_bytes?: number;
 }

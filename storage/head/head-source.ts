@@ -5,7 +5,9 @@ import { compareLabels, compareUtf8, type Labels } from '../model/labels.ts';
 import type { Matcher } from '../model/matcher.ts';
 import type { Chunk, SeriesSource, SourceSeries } from '../model/series-source.ts';
 import { type TimeRange, windowOf } from '../model/time-range.ts';
+import { type HeadItem, isHistogramItem } from './head-item.ts';
 import type { ChunkFilter, HeadView } from './head-view.ts';
+import { histogramChunks } from './read-items.ts';
 
 /** A generation of a tenant's window. */
 export interface WindowGeneration {
@@ -101,7 +103,10 @@ export class HeadSource implements SeriesSource {
   async readChunks(series: readonly SourceSeries[], range: TimeRange): Promise<Chunk[][]> {
     const wanted = this.#wanted(range);
     return series.map(({ chunkRefs }) => {
-      const chunks = this.#view.chunks(chunkRefs[0] as number, wanted).filter((chunk) => reachesInto(chunk, range));
+      const row = chunkRefs[0] as number;
+      const chunks = [...this.#view.chunks(row, wanted), ...histogramChunks(this.#view.items(row, wanted))].filter(
+        (chunk) => reachesInto(chunk, range),
+      );
       // At one timestamp the earlier chunk of the list wins, and what was stored first is in the lower generation.
       return chunks.sort((a, b) => a.generation - b.generation || a.minTimeMs - b.minTimeMs);
     });
@@ -109,12 +114,18 @@ export class HeadSource implements SeriesSource {
 
   #rows(matchers: readonly Matcher[], range: TimeRange): number[] {
     const wanted = this.#wanted(range);
-    return Array.from(selectPostings(this.#index, matchers)).filter((row) => this.#view.hasChunk(row, wanted, range));
+    return Array.from(selectPostings(this.#index, matchers)).filter((row) => this.#hasSamples(row, wanted, range));
   }
 
   #isSeen(name: string, value: string, range: TimeRange): boolean {
     const wanted = this.#wanted(range);
-    return this.#index.postings(name, value).some((row) => this.#view.hasChunk(row, wanted, range));
+    return this.#index.postings(name, value).some((row) => this.#hasSamples(row, wanted, range));
+  }
+
+  #hasSamples(row: number, wanted: ChunkFilter, range: TimeRange): boolean {
+    if (this.#view.hasChunk(row, wanted, range)) return true;
+    const isInside = ({ timeMs }: HeadItem) => timeMs >= range.minTimeMs && timeMs < range.maxTimeMs;
+    return this.#view.items(row, wanted).some((item) => isHistogramItem(item) && isInside(item));
   }
 
   #wanted(range: TimeRange): ChunkFilter {

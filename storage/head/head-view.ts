@@ -14,6 +14,7 @@ import { SharedMemory } from '../kernel/shared-memory.ts';
 import type { Labels } from '../model/labels.ts';
 import { type Chunk, XOR } from '../model/series-source.ts';
 import type { TimeRange } from '../model/time-range.ts';
+import type { HeadItem } from './head-item.ts';
 
 /** A chunk of the head, copied out; which cut takes it is told by window and generation. */
 export interface HeadChunk extends Chunk {
@@ -135,6 +136,11 @@ export class HeadView {
       });
       return isWhole ? chunks : undefined;
     });
+  }
+
+  /** The wanted items of a row in time order. There are none before the kernel keeps them. */
+  items(_row: number, _wanted: ChunkFilter): HeadItem[] {
+    return [];
   }
 
   /** Whether the row has a wanted chunk that reaches into the range. Copies nothing. */

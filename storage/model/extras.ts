@@ -1,0 +1,22 @@
+/** What belongs to series beside their samples. */
+
+/** A link from a sample to a trace; `message` is the Exemplar of proto/types.proto, as it was sent. */
+export interface StoredExemplar {
+  readonly timeMs: number;
+  readonly message: Uint8Array;
+}
+
+/** From `timeMs` on, what the series counts has been counted since `startMs`; 0 if that is not known. */
+export interface StartTime {
+  readonly timeMs: number;
+  readonly startMs: number;
+}
+
+/** What a metric family is, in the words of its senders. */
+export interface MetricMetadata {
+  readonly family: string;
+  /** As in the exposition formats: counter, gauge, histogram …; unknown if it was not said. */
+  readonly type: string;
+  readonly help: string;
+  readonly unit: string;
+}
