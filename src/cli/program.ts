@@ -7,13 +7,14 @@ import { nearest } from '../config/nearest.ts';
 import { VERSION } from '../telemetry/version.ts';
 import { EXIT } from './exit-codes.ts';
 import { checkHealth, healthQuestion } from './healthcheck.ts';
+import type { Machine } from './serve.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Runs the command that `args` (without node and script) name and resolves with the exit code. Never rejects. */
-export async function run(args: readonly string[], environment: Environment): Promise<number> {
+/** Runs the command that `args` (without node and script) name and resolves with the exit code. Never rejects. `machine`: see serve.ts. */
+export async function run(args: readonly string[], environment: Environment, machine?: Machine): Promise<number> {
   let exitCode: number = EXIT.ok;
-  const program = commandLine(environment, (code) => {
+  const program = commandLine(environment, machine, (code) => {
     exitCode = code;
   });
   try {
@@ -29,7 +30,11 @@ export async function run(args: readonly string[], environment: Environment): Pr
   }
 }
 
-function commandLine(environment: Environment, exitWith: (code: number) => void): Command {
+function commandLine(
+  environment: Environment,
+  machine: Machine | undefined,
+  exitWith: (code: number) => void,
+): Command {
   const program = new Command('varve')
     .description('Long-term storage for Prometheus: remote write in, TSDB blocks in object storage, remote read out.')
     .version(
@@ -51,7 +56,7 @@ function commandLine(environment: Environment, exitWith: (code: number) => void)
       const settings = serveSettings({ commandLine, environment, memoryBytes: memoryBytes() });
       // Loaded here, so that a health check does not load the server.
       const { serve } = await import('./serve.ts');
-      exitWith(await serve(settings));
+      exitWith(await serve(settings, machine));
     });
   for (const flag of Object.values(SERVE_FLAGS)) serveCommand.addOption(optionOf(flag));
 

@@ -2,6 +2,8 @@
 import { join } from 'node:path';
 import {
   Database,
+  type Executor,
+  type FileSystem,
   nodeFileSystem,
   StorageError,
   systemClock,
@@ -27,12 +29,21 @@ import { readConfigFile } from './read-config-file.ts';
 import { StopRequest } from './stop-request.ts';
 import { openStoragePath } from './storage-path.ts';
 
+/** What the engine runs on. Another than the real one is for tests of what it does when a machine fails. */
+export interface Machine {
+  readonly fileSystem: FileSystem;
+  readonly executor: Executor;
+  readonly walSegmentBytes?: number;
+}
+
+const REAL_MACHINE: Machine = { fileSystem: nodeFileSystem, executor: workerExecutor };
+
 /**
  * Runs the server until a signal or POST /-/quit ends it, and resolves with the exit code. Throws FlagError if the data
  * directory cannot be used, ConfigError if a configuration file cannot; nothing listens then. Ends the process itself when
  * the engine is broken, or when it is told to stop a second time.
  */
-export async function serve(settings: ServeSettings): Promise<number> {
+export async function serve(settings: ServeSettings, machine: Machine = REAL_MACHINE): Promise<number> {
   const startedMs = systemClock.monotonicMs();
   const webConfig = await openWebConfig(settings);
   const limits = await openLimits(settings);
@@ -48,7 +59,7 @@ export async function serve(settings: ServeSettings): Promise<number> {
   const files: Reloadable[] = settings.webConfigFile === undefined ? [] : [webConfig];
   if (limits !== undefined) files.push(limits);
   const reloader = openReloader(files, log, metrics);
-  const opening = openDatabase(settings, dataDirectory, journal);
+  const opening = openDatabase(settings, machine, dataDirectory, journal);
   let readers: ReaderPool | undefined;
   const starting = startServer({
     settings,
@@ -126,8 +137,14 @@ function standardErrorLog({ logLevel, logFormat }: ServeSettings): Log {
   return createLog({ level: logLevel, format: logFormat, clock: systemClock, write });
 }
 
-function openDatabase(settings: ServeSettings, directory: string, journal: DatabaseJournal): Promise<Database> {
+function openDatabase(
+  settings: ServeSettings,
+  machine: Machine,
+  directory: string,
+  journal: DatabaseJournal,
+): Promise<Database> {
   return Database.open({
+    ...machine,
     directory,
     memoryBudgetBytes: settings.memoryBudgetBytes,
     externalLabels: settings.externalLabels,
@@ -141,10 +158,8 @@ function openDatabase(settings: ServeSettings, directory: string, journal: Datab
       outOfOrderMs: settings.outOfOrderMs,
       maxOpenWindows: settings.maxOpenWindows,
     },
-    fileSystem: nodeFileSystem,
     clock: systemClock,
     random: systemRandom,
-    executor: workerExecutor,
     onEvent: (event) => {
       journal.record(event);
       if (event.kind === 'failed') process.exit(EXIT.internal);

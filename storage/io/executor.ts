@@ -45,32 +45,39 @@ export function moduleUrl(name: string, base: string): URL {
   return new URL(base.endsWith('.ts') ? `${name}.ts` : `${name}.js`, base);
 }
 
-/** Runs every activity on a worker thread of its own. */
-export const workerExecutor: Executor = {
-  start(entry, init) {
-    const worker = new Worker(moduleUrl('./worker-main', import.meta.url), { workerData: { entry: entry.href, init } });
-    worker.unref();
-    let closed = false;
-    return {
-      post: (message, transfer) => worker.postMessage(message, transfer),
-      onMessage: (listener) => void worker.on('message', listener),
-      onClose(listener) {
-        let error: Error | undefined;
-        worker.on('error', (cause) => {
-          error = cause instanceof Error ? cause : new Error(String(cause));
-        });
-        worker.on('exit', (code) => {
-          if (!closed) listener(error ?? new Error(`worker ${entry.pathname} ended with code ${code}`));
-        });
-      },
-      close() {
-        closed = true;
-        void worker.terminate();
-      },
-    };
-  },
-  notify: (words, index) => void Atomics.notify(words, index),
-};
+/** Runs every activity on a worker thread of its own, whose first module is `main`; see worker-main.ts. */
+export function workersOf(main: URL): Executor {
+  return {
+    start: (entry, init) => startWorker(main, entry, init),
+    notify: (words, index) => void Atomics.notify(words, index),
+  };
+}
+
+/** Runs every activity on a worker thread of its own, in the world of this machine. */
+export const workerExecutor: Executor = workersOf(moduleUrl('./worker-main', import.meta.url));
+
+function startWorker(main: URL, entry: URL, init: unknown): Port {
+  const worker = new Worker(main, { workerData: { entry: entry.href, init } });
+  worker.unref();
+  let closed = false;
+  return {
+    post: (message, transfer) => worker.postMessage(message, transfer),
+    onMessage: (listener) => void worker.on('message', listener),
+    onClose(listener) {
+      let error: Error | undefined;
+      worker.on('error', (cause) => {
+        error = cause instanceof Error ? cause : new Error(String(cause));
+      });
+      worker.on('exit', (code) => {
+        if (!closed) listener(error ?? new Error(`worker ${entry.pathname} ended with code ${code}`));
+      });
+    },
+    close() {
+      closed = true;
+      void worker.terminate();
+    },
+  };
+}
 
 /**
  * Runs every activity on the caller's thread, in the world given. Messages still travel as clones; each arrives in a

@@ -4,6 +4,7 @@
  */
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { DurableLoad } from '../support/durable-load.ts';
 import { Journal, outcomeOf } from '../support/journal.ts';
 import { peers } from '../support/peers.ts';
 import { EVERYTHING, readStreamed } from '../support/remote-read.ts';
@@ -13,68 +14,13 @@ import { until } from '../support/until.ts';
 import { spawnVarve, Varve } from '../support/varve.ts';
 
 const EXIT_LOCKED = 3;
-const SENDERS = 4;
 const MINUTE_MS = 60_000;
 const startMs = Date.now() - 30 * 24 * 60 * MINUTE_MS;
 const wholeRange = { startMs, endMs: Date.now(), matchers: EVERYTHING };
 
-/** Request number `n` of a sender: ten series with a sample every 3 s for one minute. */
-function minuteOfSamples(sender: number, n: number): WrittenSeries[] {
-  return Array.from({ length: 10 }, (_, index) => ({
-    labels: [
-      ['__name__', 'durable'],
-      ['index', String(index)],
-      ['sender', String(sender)],
-    ],
-    samples: Array.from({ length: 20 }, (_, i) => [startMs + n * MINUTE_MS + i * 3_000, Math.sin(n * 20 + i + index)]),
-  }));
-}
-
-/** A body that has to be refused, with samples in it that must not appear. */
-function refusedRequest(sender: number, n: number): { request: WrittenSeries[]; body: Buffer<ArrayBuffer> } {
-  const request = minuteOfSamples(sender, n).map(({ samples }, index) => ({
-    labels: [
-      ['__name__', 'refused'],
-      ['index', String(index)],
-    ] as const,
-    samples,
-  }));
-  const body = writeRequest(request);
-  return { request, body: body.subarray(0, body.length - 3) };
-}
-
-/** Sends without pause on several connections until `isOver`, or until a connection breaks; records every answer. */
-class Load {
-  readonly journal: Journal = new Journal();
-  #next = 0;
-
-  async run(varve: Varve, isOver: () => boolean): Promise<void> {
-    const first = this.#next;
-    await Promise.all(Array.from({ length: SENDERS }, (_, sender) => this.#send(varve, sender, first, isOver)));
-  }
-
-  async #send(varve: Varve, sender: number, first: number, isOver: () => boolean): Promise<void> {
-    for (let n = first; !isOver(); n++) {
-      this.#next = Math.max(this.#next, n + 1);
-      const request = minuteOfSamples(sender, n);
-      if (!(await this.#deliver(varve, request, writeRequest(request)))) return;
-      if (n % 10 !== 0 || sender !== 0) continue;
-      const refused = refusedRequest(sender, n);
-      if (!(await this.#deliver(varve, refused.request, refused.body))) return;
-    }
-  }
-
-  /** False when nobody answers any more. */
-  async #deliver(varve: Varve, request: WrittenSeries[], body: Buffer<ArrayBuffer>): Promise<boolean> {
-    const answer = await varve.write(body).catch(() => undefined);
-    this.journal.record(request, answer === undefined ? 'unknown' : outcomeOf(answer.status));
-    return answer !== undefined;
-  }
-}
-
 test('after kill -9 under load, what was acknowledged is there once and what was refused is not', async () => {
   await using varve = await Varve.start();
-  const load = new Load();
+  const load = new DurableLoad();
   for (let round = 1; round <= 3; round++) {
     const acknowledgedBefore = load.journal.count('acknowledged');
     const running = load.run(varve, () => false);
@@ -82,7 +28,7 @@ test('after kill -9 under load, what was acknowledged is there once and what was
     await varve.kill();
     await running;
     await varve.restart();
-    expect(load.journal.violations(await readStreamed(varve.url, wholeRange))).toEqual([]);
+    expect(load.journal.violations(await readStreamed(varve.url, load.wholeRange))).toEqual([]);
   }
   expect(load.journal.count('refused')).toBeGreaterThan(20);
   expect(varve.blocks().length).toBeGreaterThan(0);
@@ -93,7 +39,7 @@ test.skipIf(!peers.root)(
   async () => {
     using disk = new SmallDisk(512 * 2 ** 20);
     await using varve = await Varve.start({ directory: join(disk.path, 'data') });
-    const load = new Load();
+    const load = new DurableLoad();
     for (let round = 1; round <= 3; round++) {
       const acknowledgedBefore = load.journal.count('acknowledged');
       const running = load.run(varve, () => false);
@@ -103,7 +49,7 @@ test.skipIf(!peers.root)(
       await running;
       disk.powerOn();
       await varve.restart();
-      expect(load.journal.violations(await readStreamed(varve.url, wholeRange))).toEqual([]);
+      expect(load.journal.violations(await readStreamed(varve.url, load.wholeRange))).toEqual([]);
     }
   },
   120_000,
@@ -111,18 +57,18 @@ test.skipIf(!peers.root)(
 
 test('SIGTERM under load: the server answers what it took, exits 0, and has all of it afterwards', async () => {
   await using varve = await Varve.start();
-  const load = new Load();
+  const load = new DurableLoad();
   const running = load.run(varve, () => false);
   await until('a hundred answers', () => load.journal.count('acknowledged') > 100);
   expect(await varve.stop()).toEqual({ code: 0, signal: null });
   await running;
   await varve.restart();
-  expect(load.journal.violations(await readStreamed(varve.url, wholeRange))).toEqual([]);
+  expect(load.journal.violations(await readStreamed(varve.url, load.wholeRange))).toEqual([]);
 });
 
 test('a second server on the data directory exits 3 and harms nothing', async () => {
   await using varve = await Varve.start();
-  const load = new Load();
+  const load = new DurableLoad();
   let isOver = false;
   const running = load.run(varve, () => isOver);
   await until('an answer', () => load.journal.count('acknowledged') > 0);
@@ -136,7 +82,7 @@ test('a second server on the data directory exits 3 and harms nothing', async ()
   await varve.kill();
   await varve.restart();
   expect(load.journal.count('unknown')).toBe(0);
-  expect(load.journal.violations(await readStreamed(varve.url, wholeRange))).toEqual([]);
+  expect(load.journal.violations(await readStreamed(varve.url, load.wholeRange))).toEqual([]);
 });
 
 /** 10 000 samples that no compression makes small. */

@@ -63,9 +63,15 @@ export class SmallDisk implements Disposable {
    * `powerOn`. It is stopped first, because a sync that races the cut may return as if it had worked.
    */
   async cutPower(pid: number): Promise<void> {
-    process.kill(pid, 'SIGSTOP');
-    await until('all threads to stop', () => readdirSync(`/proc/${pid}/task`).every((task) => isStopped(pid, task)));
+    await this.stop(pid);
     execFileSync('perl', ['-e', SHUTDOWN, this.path]);
+  }
+
+  /** Stops a program with all its threads. */
+  async stop(pid: number): Promise<void> {
+    process.kill(pid, 'SIGSTOP');
+    const areStopped = (): boolean => readdirSync(`/proc/${pid}/task`).every((task) => isStopped(pid, task));
+    await until('all threads to stop', areStopped, { everyMs: 1 });
   }
 
   /** Mounts the disk again with what had reached it. */

@@ -21,38 +21,59 @@ export interface VarveOptions {
   readonly directory?: string;
   /** Further flags of `varve serve`. */
   readonly flags?: readonly string[];
+  /** A machine that is not as it should be: the program is varve-on-machine.ts then. */
+  readonly machine?: MachineOptions;
+}
+
+export interface MachineOptions {
+  readonly segmentBytes?: number;
+  /** Its disk does not sync although it says so. */
+  readonly isUnsynced?: boolean;
 }
 
 /** Starts `varve serve` on any free port and returns the program at once, ready or not. */
-export function spawnVarve(directory: string, flags: readonly string[] = [], port = 0): Program {
+export function spawnVarve(
+  directory: string,
+  flags: readonly string[] = [],
+  port = 0,
+  machine?: MachineOptions,
+): Program {
   const args = [
-    'src/main.ts',
+    machine === undefined ? 'src/main.ts' : 'test/support/varve-on-machine.ts',
     'serve',
     `--web.listen-address=127.0.0.1:${port}`,
     `--storage.path=${directory}`,
     ...flags,
   ];
-  return new Program(process.execPath, args, { cwd: root });
+  const env = { ...process.env, TEST_MACHINE: JSON.stringify(machine ?? {}) };
+  return new Program(process.execPath, args, { cwd: root, env });
 }
 
 /** A server that may be killed and started again on the same data directory and port. */
 export class Varve implements AsyncDisposable {
   readonly directory: string;
   readonly #temporary: TemporaryDirectory | undefined;
+  readonly #machine: MachineOptions | undefined;
   #program: Program;
   #port = 0;
 
-  private constructor(directory: string, temporary: TemporaryDirectory | undefined, program: Program) {
+  private constructor(
+    directory: string,
+    temporary: TemporaryDirectory | undefined,
+    machine: MachineOptions | undefined,
+    program: Program,
+  ) {
     this.directory = directory;
+    this.#machine = machine;
     this.#temporary = temporary;
     this.#program = program;
   }
 
   /** Resolves when the server is ready. */
-  static async start({ directory, flags = [] }: VarveOptions = {}): Promise<Varve> {
+  static async start({ directory, flags = [], machine }: VarveOptions = {}): Promise<Varve> {
     const temporary = directory === undefined ? new TemporaryDirectory('data') : undefined;
     const path = directory ?? join(temporary?.path ?? '', 'data');
-    const varve = new Varve(path, temporary, spawnVarve(path, flags));
+    const varve = new Varve(path, temporary, machine, spawnVarve(path, flags, 0, machine));
     try {
       await varve.#becomeReady();
     } catch (error) {
@@ -96,7 +117,7 @@ export class Varve implements AsyncDisposable {
   /** Starts it again after `stop` or `kill`; resolves when it is ready. */
   async restart(flags: readonly string[] = []): Promise<void> {
     await this.#program.ended;
-    this.#program = spawnVarve(this.directory, flags, this.#port);
+    this.#program = spawnVarve(this.directory, flags, this.#port, this.#machine);
     await this.#becomeReady();
   }
 

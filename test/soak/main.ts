@@ -1,0 +1,49 @@
+/**
+ * The long runs, each with a small form in the suite.
+ *
+ *   npm run soak -- power-cuts [--rounds 200] [--unsynced]
+ *   npm run soak -- kills [--rounds 200]
+ *   npm run soak -- full-disk [--rounds 20]
+ */
+import { parseArgs } from 'node:util';
+import { machine } from '../../bench/usage.ts';
+import { type CrashOptions, crashLine, runCrashes } from './crashes.ts';
+import { runFullDisk } from './full-disk.ts';
+
+const print = (line: string): void => void process.stdout.write(`${line}\n`);
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { rounds: { type: 'string' }, unsynced: { type: 'boolean', default: false } },
+});
+
+async function crashes(kind: CrashOptions['kind']): Promise<boolean> {
+  const { unsynced } = values;
+  const rounds = Number(values.rounds ?? 200);
+  const tally = await runCrashes({ kind, rounds, isUnsynced: unsynced, log: print });
+  for (const violation of tally.violations.slice(0, 20)) print(`  ${violation}`);
+  for (const damage of tally.damages.slice(0, 20)) print(`  ${damage}`);
+  print(`${kind}${unsynced ? ' without sync' : ''}: ${crashLine(tally)}`);
+  // Without syncs a run that finds nothing shows that it cannot find anything.
+  return unsynced === tally.violations.length > 0;
+}
+
+async function fullDisk(): Promise<boolean> {
+  const { violations, slowestMs } = await runFullDisk(Number(values.rounds ?? 20), print);
+  for (const violation of violations) print(`  ${violation}`);
+  return violations.length === 0 && slowestMs < 5000;
+}
+
+const RUNS: Readonly<Record<string, () => Promise<boolean>>> = {
+  'power-cuts': () => crashes('power-cut'),
+  kills: () => crashes('kill'),
+  'full-disk': fullDisk,
+};
+
+const run = RUNS[positionals[0] ?? ''];
+if (run === undefined) {
+  print(`usage: npm run soak -- ${Object.keys(RUNS).join('|')} [options]`);
+  process.exit(2);
+}
+print(machine());
+process.exit((await run()) ? 0 : 1);
