@@ -7,6 +7,7 @@ import { BlockList } from './bucket/block-list.ts';
 import type { Bucket } from './bucket/bucket.ts';
 import { DirectoryBucket } from './bucket/directory-bucket.ts';
 import { HeadCheckpointer } from './compact/head-checkpointer.ts';
+import { HeadCollector } from './compact/head-collector.ts';
 import { type CutterParts, HeadCutter } from './compact/head-cutter.ts';
 import { type Identity, readIdentity } from './data-directory.ts';
 import { BackgroundThread } from './head/background-thread.ts';
@@ -79,6 +80,8 @@ export interface DatabaseOptions {
   readonly walSyncIntervalMs?: number;
   /** What writes leave free on the disk; by default half of what the head takes, and at least 64 MiB. */
   readonly minFreeBytes?: number;
+  /** Dead series leave the head when there are so many, and a tenth of all. */
+  readonly deadSeriesAtLeast?: number;
   readonly fileSystem: FileSystem;
   readonly clock: Clock;
   readonly random: Random;
@@ -99,6 +102,8 @@ export interface DatabaseStats {
   readonly seriesCreated: number;
   /** New series that came with a label that an external label or the tenant's label hides. */
   readonly seriesHidden: number;
+  /** Series that held nothing any more and left the head. */
+  readonly seriesRemoved: number;
   readonly walBytes: number;
   readonly walPendingBytes: number;
   /** Since the oldest byte was written that is not durable yet; 0 if there is none. */
@@ -131,6 +136,7 @@ interface Parts {
   readonly wal: Wal;
   readonly writer: HeadWriter;
   readonly cutter: HeadCutter;
+  readonly collector: HeadCollector;
   readonly checkpointer: HeadCheckpointer;
   readonly blocks: BlockList;
   readonly snapshots: Snapshots;
@@ -228,7 +234,7 @@ export class Database {
   }
 
   stats(): DatabaseStats {
-    const { kernel, wal, writer, cutter, checkpointer, blocks, snapshots } = this.#parts;
+    const { kernel, wal, writer, cutter, checkpointer, collector, blocks, snapshots } = this.#parts;
     const { fileSystem, directory } = this.#options;
     const files = fileSystem.list(`${directory}/wal`);
     return {
@@ -242,6 +248,7 @@ export class Database {
       exemplarsDropped: writer.totals.exemplarsDropped,
       seriesCreated: writer.totals.newSeries,
       seriesHidden: writer.hiddenSeries,
+      seriesRemoved: collector.count,
       walBytes: files.reduce((sum, { name }) => sum + fileBytes(fileSystem, `${directory}/wal/${name}`), 0),
       walPendingBytes: wal.pendingBytes,
       notDurableSeconds: wal.notDurableMs / 1000,
@@ -336,13 +343,14 @@ async function openParts(options: DatabaseOptions, lock: DirectoryLock): Promise
     },
   );
   const snapshots = new Snapshots();
+  const collector = new HeadCollector({ kernel, wal, writer, snapshots, checkpointer }, options.deadSeriesAtLeast);
   const cutter = startCutter(
     options,
-    { kernel, guard, wal, writer, bucket, blocks, snapshots, background, checkpointer, clock },
+    { kernel, guard, wal, writer, bucket, blocks, snapshots, background, checkpointer, collector, clock },
     identity,
     ulidsAfter(own, ulids, clock),
   );
-  return { lock, kernel, wal, writer, cutter, checkpointer, blocks, snapshots, background, stopUpkeep };
+  return { lock, kernel, wal, writer, cutter, collector, checkpointer, blocks, snapshots, background, stopUpkeep };
 }
 
 /** The bucket, its blocks, and which of them were cut from this log. */

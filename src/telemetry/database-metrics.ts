@@ -25,6 +25,7 @@ const DATABASE_METRICS: { readonly [Name in Figure]: DatabaseMetric } = {
     'head_series_with_reserved_labels_total',
     'Series that were new to the head and came with a label that an external label or the tenant label also is.',
   ),
+  seriesRemoved: counter('head_series_removed_total', 'Series that held no samples any more and left the head.'),
   walBytes: gauge('wal_size_bytes', 'Bytes of the files of the WAL.'),
   walPendingBytes: gauge('wal_pending_bytes', 'Bytes of WAL records that are not on disk yet.'),
   notDurableSeconds: gauge('wal_not_durable_seconds', 'Age of the oldest WAL record that is not on disk yet.'),

@@ -36,7 +36,6 @@ export interface CheckpointerSettings {
 export class HeadCheckpointer {
   readonly #parts: CheckpointerParts;
   readonly #settings: CheckpointerSettings;
-  /** The oldest segment that the log still needs. */
   #oldestSegment: number;
   /** Since when the log holds what the head does not; undefined if it does not. */
   #cutAtMs: number | undefined;
@@ -49,6 +48,11 @@ export class HeadCheckpointer {
     this.#settings = settings;
     this.#oldestSegment = settings.oldestSegment;
     if (this.segments > 1) this.noteCut();
+  }
+
+  /** Everything before this segment is in the last checkpoint, as far as it is needed. */
+  get oldestSegment(): number {
+    return this.#oldestSegment;
   }
 
   /** Segments in the log, the one being written included. */

@@ -4,7 +4,7 @@
  * are all when memory is short.
  *
  *   seal in the log, durable ─► block written ─► in the bucket and the block list ─► older snapshots gone
- *     ─► samples leave the head ─► checkpoint ─► segments leave the log
+ *     ─► samples leave the head ─► checkpoint ─► segments leave the log ─► dead series leave the head
  *
  * A crash at any point loses nothing: before the block is in the bucket the log brings the samples back and they are cut
  * again; from then on the replay leaves out what the block's meta.json says it covers. A cut that fails is taken up
@@ -18,7 +18,7 @@ import type { CutOrder } from '../head/cut-block.ts';
 import type { WindowGeneration } from '../head/head-source.ts';
 import type { ActiveTenant, HeadWriter } from '../head/head-writer.ts';
 import type { KernelGuard } from '../head/kernel-guard.ts';
-import { rowPieces } from '../head/row-segments.ts';
+import { rowPieces } from '../head/row-pieces.ts';
 import type { Snapshots } from '../head/snapshots.ts';
 import type { Clock } from '../io/clock.ts';
 import { nextTurn } from '../io/executor.ts';
@@ -28,6 +28,7 @@ import type { Wal } from '../wal/wal.ts';
 import { Backoff } from './backoff.ts';
 import { dueWindows } from './due-windows.ts';
 import type { HeadCheckpointer } from './head-checkpointer.ts';
+import type { HeadCollector } from './head-collector.ts';
 
 const LOOK_INTERVAL_MS = 1000;
 /** Rows that a sealed generation is taken out of in one turn of the event loop: a fraction of a millisecond. */
@@ -48,6 +49,7 @@ export interface CutterParts {
   readonly snapshots: Snapshots;
   readonly background: BackgroundThread;
   readonly checkpointer: HeadCheckpointer;
+  readonly collector: HeadCollector;
   readonly clock: Clock;
 }
 
@@ -75,6 +77,8 @@ interface Cut extends WindowGeneration {
   readonly position: number;
   /** Whether its block, if there was anything to put into one, is in the block list. */
   isPublished: boolean;
+  /** ... and in segments of it up to this one. */
+  lastSegment: number;
 }
 
 export class HeadCutter {
@@ -110,6 +114,7 @@ export class HeadCutter {
     this.#isClosed = true;
     this.#stopLooking();
     this.#closing.resolve();
+    this.#parts.collector.close();
     await this.#round;
   }
 
@@ -117,7 +122,8 @@ export class HeadCutter {
     if (this.#round !== undefined) return;
     const isPressed = this.#isPressed;
     const due = this.#dueTenants(isPressed);
-    if (due.length === 0 && !this.#parts.checkpointer.isDue) return;
+    const { checkpointer, collector } = this.#parts;
+    if (due.length === 0 && !checkpointer.isDue && !collector.isDue) return;
     this.#round = this.#runRound(due.slice(0, TENANTS_PER_ROUND)).finally(() => {
       this.#round = undefined;
       if (isPressed) this.#usedAfterPressure = this.#parts.kernel.usedBytes;
@@ -153,7 +159,7 @@ export class HeadCutter {
   }
 
   async #runRound(due: readonly DueTenant[]): Promise<void> {
-    const { writer, checkpointer } = this.#parts;
+    const { writer, checkpointer, collector } = this.#parts;
     const failures: string[] = [];
     for (const { tenant, windows } of due) {
       try {
@@ -168,7 +174,9 @@ export class HeadCutter {
       const others = failures.length === 1 ? '' : ` (and ${failures.length - 1} more)`;
       this.#settings.onRetry(`${failures[0]}${others}`);
     }
+    if (!this.#isClosed) await collector.mark();
     if (!this.#isClosed && checkpointer.isDue) await checkpointer.write(writer.tenants, (key) => this.published(key));
+    if (!this.#isClosed) await collector.work();
   }
 
   #postpone({ key }: ActiveTenant): void {
@@ -179,7 +187,7 @@ export class HeadCutter {
 
   /** Cuts a window, or goes on with the cut of it that did not come to its end. */
   async #cut(tenant: ActiveTenant, window: number): Promise<void> {
-    const { snapshots, checkpointer } = this.#parts;
+    const { kernel, snapshots, checkpointer, collector } = this.#parts;
     const cut = this.#cuts.get(tenant.key) ?? (await this.#seal(tenant, window));
     if (!cut.isPublished) await this.#publish(tenant, cut);
     // Queries may hold a snapshot for as long as they like; a stop does not wait for them.
@@ -188,6 +196,8 @@ export class HeadCutter {
     await this.#dropFromHead(tenant, cut);
     this.#cuts.delete(tenant.key);
     checkpointer.noteCut();
+    const rows = kernel.memory.loadWord(tenant.handle + L.TENANT_ROWS + L.LIST_COUNT);
+    collector.noteCut(rows, cut.lastSegment);
   }
 
   /** Closes the open generation for new samples. */
@@ -196,16 +206,17 @@ export class HeadCutter {
     const position = Number(kernel.nextSequence);
     const generation = guard.run(() => kernel.seal(tenant.handle, window));
     if (generation === 0) throw new Error(`window ${window} of tenant ${tenant.key} cannot be sealed`);
-    const cut = { window, generation, position, isPublished: false };
+    const cut = { window, generation, position, isPublished: false, lastSegment: 0 };
     this.#cuts.set(tenant.key, cut);
     return cut;
   }
 
   /** Makes the block of a sealed generation and puts it into the bucket and the block list. */
   async #publish(tenant: ActiveTenant, cut: Cut): Promise<void> {
-    const { background, bucket, blocks, clock } = this.#parts;
+    const { background, bucket, blocks, clock, wal } = this.#parts;
     const startedMs = clock.monotonicMs();
     const order = await this.#order(tenant, cut);
+    cut.lastSegment = wal.segment;
     const { directory, meta } = await background.cut(order);
     if (meta !== undefined) await bucket.adopt(directory, order.ulid);
     // In one turn: a snapshot sees the samples either in the block or in the head.

@@ -113,6 +113,12 @@ export class HeadWriter {
     return outcome;
   }
 
+  /** Runs calls into the kernel while no request is in it, not even in parts. */
+  async between<T>(calls: () => T): Promise<T> {
+    while (this.#turn !== undefined) await this.#turn;
+    return this.#guard.run(calls);
+  }
+
   /** No request enters the kernel any more; resolves when the last one has left it. */
   async close(): Promise<void> {
     this.#isClosed = true;

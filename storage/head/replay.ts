@@ -73,6 +73,7 @@ export async function replayLog(
     await replayOnce(recoverWal(fileSystem, dataDirectory, listener.onProgress), kernel, () => undefined);
   }
   reportDamage(report, kernel.orphanSamples, listener);
+  freeRetired(kernel);
   kernel.continueLog(BigInt(report.nextSequence), report.nextGeneration);
   return report;
 }
@@ -96,9 +97,15 @@ async function replayOnce(
     sinceTurn += payload.length;
     if (sinceTurn < TURN_BYTES) continue;
     sinceTurn = 0;
+    freeRetired(kernel);
     await nextTurn();
   }
   return recovery.report;
+}
+
+/** Tables that have grown leave their old ones, and there are no readers yet. */
+function freeRetired(kernel: Kernel): void {
+  for (let pieces = kernel.sealRetired(); pieces > 0; ) pieces = kernel.freeRetired(pieces);
 }
 
 /** Torn tails are not reported: nothing that was acknowledged was in them. */

@@ -349,6 +349,11 @@ export class Kernel {
     return this.#kernel.collect(tenant, work) !== 0;
   }
 
+  /** Whether there is memory that nothing leads to any more and that was not sealed. */
+  get hasRetired(): boolean {
+    return this.memory.word(L.RETIRED + L.LIST_COUNT) > 0;
+  }
+
   /**
    * Memory that nothing leads to any more, and in which readers may be: says that the host asks now who they are;
    * returns how many pieces are to be freed when they have left.

@@ -28,6 +28,8 @@ class Simulation {
   /** Where each tenant's samples are in time. */
   readonly #dataMs = new Map(TENANTS.map((tenant) => [tenant, START_MS]));
   readonly events = new Map<DatabaseEvent['kind'], number>();
+  /** Dead series that left the head. */
+  removed = 0;
   #nowMs = START_MS + 24 * HOUR_MS;
   /** The newest life. */
   #machine: SimMachine = new SimMachine(this.#disk, this.#nowMs, Math.random);
@@ -54,6 +56,7 @@ class Simulation {
       await this.#check((model, answer) => model.settle(answer));
       for (let step = this.#below(40); step > 0 && !fileSystem.isOff; step--) await this.#step();
       if (!fileSystem.isOff) await this.#check();
+      this.removed += this.#database.stats().seriesRemoved;
       if (this.#chance() < 0.3 && !fileSystem.isOff) await this.#database.close();
     } catch (error) {
       // What the power cut short, or a disk that did not let it begin.
@@ -75,9 +78,12 @@ class Simulation {
       defaultTenant: 'default-tenant',
       idleCutMs: 3 * HOUR_MS,
       walSegmentBytes: 4096,
+      deadSeriesAtLeast: 2,
       ...machine,
       onEvent: (event) => {
         this.events.set(event.kind, (this.events.get(event.kind) ?? 0) + 1);
+        if (event.kind === 'wal-damage' && event.message.includes('samples belong'))
+          throw new WrongAnswer(event.message);
         if (event.kind === 'failed' && !machine.fileSystem.isOff) throw new WrongAnswer(event.message);
       },
     });
@@ -145,7 +151,8 @@ class Simulation {
       for (let i = 0; i < series; i++) {
         const labels: LabelPairs = [
           ['__name__', 'm'],
-          ['i', String(i)],
+          // Every five hours other series: the old ones die.
+          ['i', String(Math.floor(fromMs / (5 * HOUR_MS)) * 4 + i)],
         ];
         samples.push({ labels, timestampMs: fromMs + scrape * stepMs, value: this.#below(4) });
       }
@@ -233,14 +240,17 @@ async function simulate(seed: number): Promise<Simulation> {
 test('whenever the power fails or the disk refuses, nothing acknowledged is missing and nothing else is there', async () => {
   const events = new Map<string, number>();
   let promised = 0;
+  let removed = 0;
   for (let seed = firstSeed; seed < firstSeed + (given === undefined ? 16 : 1); seed++) {
     const simulation = await simulate(seed);
     promised += simulation.promised;
+    removed += simulation.removed;
     for (const [kind, count] of simulation.events) events.set(kind, (events.get(kind) ?? 0) + count);
   }
   if (given !== undefined) return;
   // It did see what it is about.
   expect(promised).toBeGreaterThan(10_000);
+  expect(removed).toBeGreaterThan(0);
   for (const kind of ['cut', 'checkpoint', 'wal-failing', 'wal-recovered', 'retry'] as const)
     expect([kind, (events.get(kind) ?? 0) > 0]).toEqual([kind, true]);
 });

@@ -27,9 +27,14 @@ const PAIR_WORK: i32 = 20;
 
 /** Rows from this ref on have one copy of their definition in the log, and stay. */
 function firstToDefine(): u64 {
-  const segment: usize = load<u32>(L.ROWS_TO_DEFINE, L.LIST_FIRST);
   if (load<u32>(L.ROWS_TO_DEFINE, L.LIST_COUNT) === 0) return ~(<u64>0);
-  const row: usize = load<u32>(segment + ((<usize>load<u32>(L.ROWS_TO_DEFINE_AT)) << 2), L.SEGMENT_ITEMS);
+  let segment: usize = load<u32>(L.ROWS_TO_DEFINE, L.LIST_FIRST),
+    at: usize = load<u32>(L.ROWS_TO_DEFINE_AT);
+  if (at === load<u32>(segment, L.SEGMENT_CAPACITY)) {
+    segment = load<u32>(segment, L.SEGMENT_NEXT);
+    at = 0;
+  }
+  const row: usize = load<u32>(segment + (at << 2), L.SEGMENT_ITEMS);
   return load<u64>(row, L.ROW_REF);
 }
 

@@ -16,6 +16,7 @@ const stats: DatabaseStats = {
   exemplarsDropped: 8,
   seriesCreated: 9,
   seriesHidden: 25,
+  seriesRemoved: 4,
   walBytes: 10,
   walPendingBytes: 11,
   notDurableSeconds: 0.5,

@@ -2,6 +2,7 @@
 import { compressSync } from 'snappy';
 import { expect, test } from 'vitest';
 import { HeadView } from '../../../storage/head/head-view.ts';
+import { rowPieces } from '../../../storage/head/row-pieces.ts';
 import * as L from '../../../storage/kernel/layout.ts';
 import { compareUtf8 } from '../../../storage/model/labels.ts';
 import { IndexModel, type LabelPairs } from '../../support/oracle/index-model.ts';
@@ -212,13 +213,22 @@ test('a row that was written since it was marked stays, also when it is empty ag
 });
 
 test('a row whose definition is in the log only once is not marked', () => {
-  const head = new TestHead();
-  head.write(bodyOf([podSeries(1, 1), podSeries(2, 1)], START_MS), 0);
-  expect([head.kernel.rowCount, head.kernel.outcome().stored]).toEqual([2, 0]);
-  const segment = head.kernel.memory.word(head.tenant + L.TENANT_ROWS + L.LIST_FIRST);
-  expect(head.kernel.markEmpty(segment, 0, 2)).toBe(0);
-  expect(head.kernel.redefine(1)).toBe(true);
-  expect(head.kernel.markEmpty(segment, 0, 2)).toBeGreaterThanOrEqual(1);
+  for (let twice = 0; twice <= 40; twice++) {
+    const head = new TestHead({ budgetBytes: 16 * 1024 * 1024 });
+    head.write(
+      bodyOf(
+        Array.from({ length: 40 }, (_, pod) => podSeries(pod, 1)),
+        START_MS,
+      ),
+      0,
+    );
+    expect([head.kernel.rowCount, head.kernel.outcome().stored]).toEqual([40, 0]);
+    head.kernel.redefine(twice);
+    expect(head.kernel.rowsDefinedTwice).toBe(twice);
+    const pieces = [...rowPieces(head.kernel.memory, head.tenant, 7)];
+    const marked = pieces.map(({ segment, index, count }) => head.kernel.markEmpty(segment, index, count));
+    expect(marked.reduce((sum, count) => sum + count)).toBe(twice);
+  }
 });
 
 interface Life {

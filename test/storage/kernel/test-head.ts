@@ -1,6 +1,6 @@
 /** A head of its own for the kernel's tests: the kernel on its memory, the log taken out of the ring, all of it read. */
 import { HeadView } from '../../../storage/head/head-view.ts';
-import { rowPieces } from '../../../storage/head/row-segments.ts';
+import { rowPieces } from '../../../storage/head/row-pieces.ts';
 import { Kernel, type KernelSettings, type Outcome } from '../../../storage/kernel/kernel.ts';
 import * as L from '../../../storage/kernel/layout.ts';
 import { frameAt } from '../../../storage/wal/frame.ts';
