@@ -81,10 +81,14 @@ export class HeadCollector {
     const lastSegment = this.#lastSegment;
     const tenants: ActiveTenant[] = [];
     let rows = 0;
+    let sinceTurn = 0;
     for (const tenant of writer.tenants) {
       let ofTenant = 0;
       for (const { segment, index, count } of rowPieces(kernel.memory, tenant.handle, ROWS_PER_TURN)) {
         ofTenant += await writer.between(() => kernel.markEmpty(segment, index, count));
+        sinceTurn += count;
+        if (sinceTurn < ROWS_PER_TURN) continue;
+        sinceTurn = 0;
         await nextTurn();
         if (this.#isClosed) return;
       }
@@ -126,11 +130,12 @@ export class HeadCollector {
   async #collect(): Promise<void> {
     const { kernel, writer } = this.#parts;
     for (const { handle } of this.#marked?.tenants ?? []) {
-      for (let isDone = false; !isDone; await nextTurn()) {
-        if (this.#isClosed) return;
+      for (let isDone = false; !isDone; ) {
         const before = kernel.rowCount;
         isDone = await writer.between(() => kernel.collect(handle, WORK_PER_TURN));
         this.count += before - kernel.rowCount;
+        await nextTurn();
+        if (this.#isClosed) return;
       }
     }
     this.#marked = undefined;
