@@ -1,6 +1,8 @@
 /** A client of Prometheus's remote read protocol, for our server and for the real one alike. */
 import { crc32c } from '@node-rs/crc32';
 import { compressSync, uncompressSync } from 'snappy';
+import { plainOfWire, type WireHistogram } from './histogram-message.ts';
+import { decodeHistogramChunk, type PlainHistogram } from './oracle/histogram-chunk.ts';
 import { decodeXorChunk } from './oracle/xor-decoder.ts';
 import { type Bits64, ChunkedReadResponse, ReadRequest, ReadResponse, timeOf } from './protocol.ts';
 import { labelText, SampleList, type SeriesMap } from './series.ts';
@@ -19,6 +21,7 @@ const OPERATORS = ['=', '!=', '=~', '!~'];
 const SAMPLES = 0;
 const STREAMED_XOR_CHUNKS = 1;
 const XOR = 1;
+const FLOAT_HISTOGRAM = 3;
 
 interface DecodedLabel {
   readonly name: string;
@@ -62,6 +65,57 @@ export async function readStreamed(base: string, query: ReadQuery, tenant?: stri
     }
   }
   for (const [labels, { timestamps }] of series) if (timestamps.length === 0) series.delete(labels);
+  return series;
+}
+
+/** A series that may have histograms beside floats; what is stale has nothing but its time. */
+export interface ReadSeries {
+  readonly floats: SampleList;
+  readonly histograms: PlainHistogram[];
+}
+
+/** The answer to one query as SAMPLES, with histograms. */
+export async function readHistograms(base: string, query: ReadQuery): Promise<Map<string, ReadSeries>> {
+  const response = await post(base, query, [SAMPLES]);
+  const decoded = ReadResponse.decode(uncompressSync(Buffer.from(await response.arrayBuffer())) as Uint8Array);
+  const { results } = decoded as unknown as {
+    results: {
+      timeseries: {
+        labels: DecodedLabel[];
+        samples: { value: Bits64; timestamp: Bits64 }[];
+        histograms: WireHistogram[];
+      }[];
+    }[];
+  };
+  return new Map(
+    (results[0]?.timeseries ?? []).map(({ labels, samples, histograms }) => {
+      const floats = new SampleList();
+      for (const { timestamp, value } of samples) floats.push(timeOf(timestamp), unsigned(value));
+      return [labelKey(labels), { floats, histograms: histograms.map(plainOfWire) }];
+    }),
+  );
+}
+
+/** The same as STREAMED_XOR_CHUNKS, not cut to the query's range. */
+export async function readHistogramChunks(base: string, query: ReadQuery): Promise<Map<string, ReadSeries>> {
+  const response = await post(base, query, [STREAMED_XOR_CHUNKS]);
+  const series = new Map<string, ReadSeries>();
+  for (const frame of frames(Buffer.from(await response.arrayBuffer()))) {
+    const { chunkedSeries } = ChunkedReadResponse.decode(frame) as unknown as {
+      chunkedSeries: { labels: DecodedLabel[]; chunks: EncodedChunk[] }[];
+    };
+    for (const { labels, chunks } of chunkedSeries) {
+      const key = labelKey(labels);
+      const { floats, histograms } = series.get(key) ?? { floats: new SampleList(), histograms: [] };
+      series.set(key, { floats, histograms });
+      for (const { type, data } of chunks) {
+        if (type === XOR) {
+          const { timestamps, bits } = decodeXorChunk(data);
+          timestamps.forEach((timestampMs, i) => void floats.push(timestampMs, bits[i] as bigint));
+        } else histograms.push(...decodeHistogramChunk(data, type === FLOAT_HISTOGRAM).rows);
+      }
+    }
+  }
   return series;
 }
 

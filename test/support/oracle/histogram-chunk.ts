@@ -19,6 +19,8 @@ export interface PlainHistogram {
   readonly negative: readonly bigint[];
   /** 0 is unknown. */
   readonly startMs?: number;
+  /** What its sender says: 1 a reset, 2 none, 3 a gauge. Not in a chunk, but for the first. */
+  readonly hint?: number;
 }
 
 export const STALE_SUM = 0x7ff0000000000002n;
