@@ -174,9 +174,9 @@ export class Database {
   }
 
   /**
-   * Stores a remote write 1.0 request of a tenant, a snappy block unless told otherwise, and resolves when it is durable. Rejects with
-   * StorageError: 'invalid', 'limit' and 'rate' (LimitError) if nothing of the body was stored, 'unavailable' if it is to be
-   * sent again.
+   * Stores a remote write request of a tenant, of 1.0 and a snappy block unless told otherwise, and resolves when it is
+   * durable. Rejects with StorageError: 'invalid', 'limit' and 'rate' (LimitError) if nothing of the body was stored,
+   * 'unavailable' if it is to be sent again.
    */
   write(tenant: string, body: Uint8Array, options?: WriteOptions): Promise<WriteOutcome> {
     return this.#parts.writer.write(tenant, body, options);

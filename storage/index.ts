@@ -2,6 +2,7 @@
 
 export { type MergedSamples, mergeChunks, mergeSamples } from './chunk/merge-chunks.ts';
 export { Database, type DatabaseEvent, type DatabaseOptions, type DatabaseStats } from './database.ts';
+export type { WriteOptions } from './head/head-writer.ts';
 export type { Snapshot } from './head/snapshots.ts';
 export { defaultTenantLimits, limitName, type TenantLimits } from './head/tenant-limits.ts';
 export type { WriteOutcome } from './head/write-outcome.ts';
@@ -12,6 +13,7 @@ export { nodeFileSystem } from './io/node-file-system.ts';
 export { type Random, systemRandom } from './io/random.ts';
 export type { World } from './io/world.ts';
 export { ChunkCodec } from './kernel/chunk-codec.ts';
+export type { WriteFormat } from './kernel/kernel.ts';
 export { ByteWriter } from './lib/bytes.ts';
 export { crc32c } from './lib/crc32c.ts';
 export { DURATION_UNITS_MS } from './lib/duration.ts';

@@ -80,6 +80,8 @@ test('what the README shows as printed is what is printed', () => {
     outcome: {
       received: 1,
       stored: 500,
+      written: { samples: 0, histograms: 0, exemplars: 0 },
+      newestMs: undefined,
       duplicates: 0,
       conflicts: 0,
       rejected: 0,

@@ -1,10 +1,14 @@
 /** Remote-write bodies as a Prometheus sends them: `per` series with one sample each, of many targets alike. */
 import { compressSync } from 'snappy';
 import { randomNumbers } from './random-numbers.ts';
+import { encodeRequestV2, type SeriesV2 } from './request-v2.ts';
 import type { Movement, TemplateSeries } from './templates.ts';
 
 /** Bytes that a sample and its lengths need at most beside the labels. */
 const SAMPLE_BYTES = 40;
+
+/** The version of remote write. */
+export type Protocol = 'v1' | 'v2';
 
 /** Many series whose values move as an exporter's do. The same for the same template, count and seed. */
 export class Source {
@@ -12,6 +16,9 @@ export class Source {
   readonly #random: () => number;
   /** Encoded label fields of a TimeSeries message. */
   readonly #labels: Buffer[] = [];
+  /** The same for 2.0. */
+  readonly #seriesV2: SeriesV2[] = [];
+  readonly #protocol: Protocol;
   readonly #movements: Movement[] = [];
   readonly #values: Float64Array;
   /** How far a value moves at most in one step. */
@@ -19,8 +26,9 @@ export class Source {
   /** Series numbers in the order of sending. */
   readonly #order: Uint32Array;
 
-  constructor(template: readonly TemplateSeries[], count: number, seed: number) {
+  constructor(template: readonly TemplateSeries[], count: number, seed: number, protocol: Protocol = 'v1') {
     this.count = count;
+    this.#protocol = protocol;
     this.#random = randomNumbers(seed);
     this.#values = new Float64Array(count);
     this.#strides = new Float64Array(count);
@@ -28,7 +36,8 @@ export class Source {
     for (let i = 0; i < count; i++) {
       const { labels, movement, start } = template[i % template.length] as TemplateSeries;
       const target = String(Math.floor(i / template.length)).padStart(5, '0');
-      this.#labels.push(encodeLabels(labels, target));
+      if (protocol === 'v1') this.#labels.push(encodeLabels(labels, target));
+      else this.#seriesV2.push(seriesV2(labels, target, movement));
       this.#movements.push(movement);
       this.#values[i] = start;
       this.#strides[i] = Math.max(1, Math.abs(start) * 0.0005);
@@ -62,9 +71,13 @@ export class Source {
     }
   }
 
-  /** The snappy-compressed WriteRequest with one sample for each series from..to (in the order of sending). */
+  /** The snappy-compressed request with one sample for each series from..to (in the order of sending). */
   body(from: number, to: number, timestampMs: number): Buffer {
     const order = this.#order.subarray(from, to);
+    if (this.#protocol === 'v2') {
+      const series = Array.from(order, (i) => this.#seriesV2[i] as SeriesV2);
+      return compressSync(encodeRequestV2(series, (i) => this.#values[order[i] as number] as number, timestampMs));
+    }
     let size = 0;
     for (const series of order) size += (this.#labels[series] as Buffer).length + SAMPLE_BYTES;
     const body = Buffer.allocUnsafe(size);
@@ -88,6 +101,14 @@ export class Source {
     body[offset++] = 0x10; // Sample.timestamp
     return putVarint(body, offset, timestampMs);
   }
+}
+
+function seriesV2(labels: Readonly<Record<string, string>>, target: string, movement: Movement): SeriesV2 {
+  const pairs = Object.keys(labels)
+    .sort()
+    .map((name) => [name, (labels[name] as string).replaceAll('%i', target)] as const);
+  const help = `What ${labels.__name__} counts or measures, as exporters say it in a sentence.`;
+  return { labels: pairs, type: movement === 'counter' || movement === 'seconds' ? 'counter' : 'gauge', help };
 }
 
 function encodeLabels(labels: Readonly<Record<string, string>>, target: string): Buffer {

@@ -1,7 +1,7 @@
 /** What every way of writing has in common: whose samples they are, their and their sender's counts, who wrote first. */
 import type { Transform } from 'node:stream';
 import type { FastifyRequest } from 'fastify';
-import { LimitError, type WriteOutcome } from '../../storage/index.ts';
+import { LimitError, type WriteOptions, type WriteOutcome } from '../../storage/index.ts';
 import { tenantOf } from '../tenants/tenant-id.ts';
 import { TenantLimit } from '../tenants/tenant-limit.ts';
 import { RequestError } from './errors.ts';
@@ -79,14 +79,14 @@ export class Intake {
   }
 
   /**
-   * Stores a WriteRequest of remote write 1.0. Resolves when its samples are on disk; rejects with
+   * Stores a request of remote write. Resolves when its samples are on disk; rejects with
    * StorageError, or RequestError (503) while there is no database.
    */
   async write(
     request: FastifyRequest,
     from: SenderFacts,
     body: Uint8Array,
-    options: { compression: 'snappy' | 'none'; isAdmitted?: boolean },
+    options: WriteOptions,
   ): Promise<WriteOutcome> {
     const { database, clock, senders } = this.#service;
     const { tenant } = from;
@@ -98,7 +98,7 @@ export class Intake {
       throw error;
     });
     sender.count(outcome);
-    sender.look(body, options.compression);
+    sender.look(body, options);
     if (outcome.rejected < outcome.received) this.#tenants.add(tenant);
     this.#metrics.count(this.countedName(tenant), outcome);
     if (this.#isFirst && outcome.received > 0)

@@ -5,7 +5,7 @@
 import type { IncomingMessage } from 'node:http';
 import { LRUCache } from 'lru-cache';
 import { uncompressSync } from 'snappy';
-import { type Clock, LimitError, type WriteOutcome } from '../../storage/index.ts';
+import { type Clock, LimitError, type WriteFormat, type WriteOutcome } from '../../storage/index.ts';
 import { inBoth, type SharedLabels, sharedLabels } from '../ingest/shared-labels.ts';
 import type { QueueLag } from './sender-lag.ts';
 
@@ -116,10 +116,11 @@ class Sender {
   }
 
   /** Now and then, looks into a body that the engine took. */
-  look(body: Uint8Array, compression: 'snappy' | 'none'): void {
+  look(body: Uint8Array, { compression, protocol }: WriteFormat): void {
+    if (protocol === 'v2') return;
     if (this.#lastSeenMs - this.#lookedMs < LOOK_EVERY_MS || body.length > LOOK_BYTES) return;
     this.#lookedMs = this.#lastSeenMs;
-    const message = compression === 'snappy' ? (uncompressSync(Buffer.from(body)) as Buffer) : body;
+    const message = compression !== 'none' ? (uncompressSync(Buffer.from(body)) as Buffer) : body;
     const labels = sharedLabels(message);
     if (labels !== undefined) this.#sharedLabels = inBoth(this.#sharedLabels, labels);
   }

@@ -3,7 +3,7 @@
  * log is durable up to the end of what they wrote, or of what was there if they wrote nothing.
  */
 import type { Clock } from '../io/clock.ts';
-import type { Compression, Kernel } from '../kernel/kernel.ts';
+import type { Kernel, WriteFormat } from '../kernel/kernel.ts';
 import * as L from '../kernel/layout.ts';
 import { LimitError, StorageError } from '../lib/errors.ts';
 import type { Wal } from '../wal/wal.ts';
@@ -22,8 +22,7 @@ export interface ActiveTenant {
   readonly rate: SampleRate;
 }
 
-export interface WriteOptions {
-  readonly compression?: Compression;
+export interface WriteOptions extends WriteFormat {
   /** The request is a further part of one that was admitted: it is charged to its tenant's rate, not refused for it. */
   readonly isAdmitted?: boolean;
 }
@@ -91,7 +90,7 @@ export class HeadWriter {
   }
 
   /**
-   * Stores a remote write 1.0 request and resolves when it is durable. Rejects with StorageError:
+   * Stores a remote write request and resolves when it is durable. Rejects with StorageError:
    * 'invalid', 'limit' and 'rate' if nothing of the body was stored, 'unavailable' if it is to be sent again.
    */
   async write(key: string, body: Uint8Array, options: WriteOptions = {}): Promise<WriteOutcome> {
@@ -129,7 +128,7 @@ export class HeadWriter {
   #store(
     tenant: ActiveTenant,
     body: Uint8Array,
-    { compression, isAdmitted = false }: WriteOptions,
+    { isAdmitted = false, ...format }: WriteOptions,
   ): { status: number; outcome: WriteOutcome } | Promise<{ status: number; outcome: WriteOutcome }> {
     // One wrong clock must not move a tenant's windows.
     const { times } = this.#kernel;
@@ -140,7 +139,7 @@ export class HeadWriter {
       return { status, outcome: writeOutcome(outcome, { ...times, latestMs, limits: tenant.limits }) };
     };
     return this.#guard.run(() => {
-      this.#kernel.receive(tenant.handle, body, compression);
+      this.#kernel.receive(tenant.handle, body, format);
       this.#admit(tenant, isAdmitted);
       tenant.lastWriteMs = this.#clock.monotonicMs();
       if (this.#kernel.hasRingRoom) {

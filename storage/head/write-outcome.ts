@@ -14,17 +14,27 @@ export interface WriteOutcome {
   readonly conflicts: number;
   readonly rejected: number;
   readonly newSeries: number;
+  /** What remote write 2.0 tells its sender: of a request without fault all that was in it, else what is stored now. */
+  readonly written: Written;
+  /** Time of the newest sample stored; undefined if none was. */
+  readonly newestMs: number | undefined;
   /** '', or a line that says how many samples were rejected, names the first three and counts the rest by reason. */
   readonly message: string;
   /** Rejected samples by reason. */
   readonly rejectedBy: ReadonlyMap<string, number>;
 }
 
+export interface Written {
+  readonly samples: number;
+  readonly histograms: number;
+  readonly exemplars: number;
+}
+
 interface Reason {
   /** For counters. */
   readonly slug: string;
   /** For people. */
-  readonly text: (offender: Offender, rules: WriteRules) => string;
+  readonly text: (offender: Offender, rules: WriteRules, outcome: Outcome) => string;
 }
 
 /** By what a request was judged. */
@@ -33,6 +43,9 @@ export interface WriteRules extends TimeRules {
   readonly latestMs: number;
   readonly limits: TenantLimits;
 }
+
+/** Of series, not of samples: they have none. */
+const NO_SAMPLES = 'no-samples';
 
 const reasons = new Map<number, Reason>([
   [L.REJECT_NO_NAME, { slug: 'missing-name', text: () => 'missing __name__' }],
@@ -103,6 +116,13 @@ const reasons = new Map<number, Reason>([
     L.REJECT_TIME_UNIT,
     { slug: 'wrong-time-unit', text: (o, rules) => `looks like ${unitOf(o.timestampMs, rules)}, want milliseconds` },
   ],
+  [
+    L.REJECT_SYMBOL_REF,
+    { slug: 'symbol-ref', text: (o, _, { symbols }) => `symbol ref ${o.actual} out of range (${symbols})` },
+  ],
+  [L.REJECT_ODD_REFS, { slug: 'odd-label-refs', text: (o) => `odd number of label refs (${o.actual})` }],
+  [L.REJECT_NO_SAMPLES, { slug: NO_SAMPLES, text: () => 'neither samples nor histograms' }],
+  [L.REJECT_BOTH_KINDS, { slug: 'samples-and-histograms', text: () => 'samples beside histograms in one series' }],
   [L.REJECT_HISTOGRAM, { slug: 'histogram', text: () => 'native histograms are not supported yet' }],
 ]);
 
@@ -118,9 +138,10 @@ const MAX_LABEL_TEXT = 512;
 
 /** Turns the kernel's counts into the answer. */
 export function writeOutcome(outcome: Outcome, rules: WriteRules): WriteOutcome {
-  const { received, stored, duplicates, conflicts, newSeries } = outcome;
+  const { received, stored, duplicates, conflicts, newSeries, newestMs } = outcome;
   const rejectedBy = new Map(outcome.rejected.map(({ reason, samples }) => [slugOf(reason), samples]));
   const rejected = received - stored - duplicates - conflicts;
+  const message = rejected === 0 && outcome.emptySeries === 0 ? '' : messageOf(outcome, rejected, rules);
   return {
     received,
     stored,
@@ -128,21 +149,21 @@ export function writeOutcome(outcome: Outcome, rules: WriteRules): WriteOutcome 
     conflicts,
     rejected,
     newSeries,
-    message: rejected === 0 ? '' : messageOf(outcome, rejected, rules),
+    written: message === '' ? outcome.carried : { samples: stored + duplicates, histograms: 0, exemplars: 0 },
+    newestMs: newestMs < 0 ? undefined : newestMs,
+    message,
     rejectedBy,
   };
 }
 
-function messageOf(
-  { received, stored, offenders, rejected: byReason }: Outcome,
-  rejected: number,
-  rules: WriteRules,
-): string {
+function messageOf(outcome: Outcome, rejected: number, rules: WriteRules): string {
+  const { received, stored, offenders, rejected: byReason, emptySeries } = outcome;
   const first = offenders.map((offender) => {
     const time = isAboutTime.has(offender.reason) ? ` @${offender.timestampMs}` : '';
-    return `${reasons.get(offender.reason)?.text(offender, rules)} ${labelText(offender.labels)}${time}`;
+    return `${reasons.get(offender.reason)?.text(offender, rules, outcome)} ${labelText(offender.labels)}${time}`;
   });
   const counts = byReason.map(({ reason, samples }) => `${samples} ${slugOf(reason)}`);
+  if (emptySeries > 0) counts.push(`${emptySeries} series ${NO_SAMPLES}`);
   return `stored ${stored} of ${received} samples; rejected ${rejected}: ${[...first, `in all ${counts.join(', ')}`].join('; ')}`;
 }
 

@@ -11,6 +11,7 @@ export interface KernelExports {
   findName(tenant: number, symbol: number): number;
   findPair(name: number, value: number): number;
   validateV1(tenant: number, length: number): number;
+  validateV2(tenant: number, length: number): number;
   apply(tenant: number, latest: bigint): number;
   plannedSamples(): number;
   reserveNames(at: number, length: number): void;

@@ -61,6 +61,15 @@ export interface KernelSettings {
 /** How a body is packed: a snappy block, which is the default, or not at all. */
 export type Compression = 'snappy' | 'none';
 
+/** Which message of remote write a body is: prometheus.WriteRequest, which is the default, or io.prometheus.write.v2.Request. */
+export type Protocol = 'v1' | 'v2';
+
+/** How a body is to be read. */
+export interface WriteFormat {
+  readonly compression?: Compression;
+  readonly protocol?: Protocol;
+}
+
 /** Counts of one request; received = stored + duplicates + conflicts + rejected. */
 export interface Outcome {
   readonly received: number;
@@ -68,7 +77,16 @@ export interface Outcome {
   readonly duplicates: number;
   readonly conflicts: number;
   readonly newSeries: number;
+  /** In the request. */
   readonly exemplars: number;
+  /** What is in a request of 2.0, whatever became of it; of 1.0 only exemplars are counted. */
+  readonly carried: { readonly samples: number; readonly histograms: number; readonly exemplars: number };
+  /** Symbols of a request of 2.0. */
+  readonly symbols: number;
+  /** Series of 2.0 that were refused and had nothing to count. */
+  readonly emptySeries: number;
+  /** Time of the newest sample stored, -1 if none was. */
+  readonly newestMs: number;
   /** Rejected samples by reason (REJECT_… of layout.ts). */
   readonly rejected: readonly { readonly reason: number; readonly samples: number }[];
   readonly offenders: readonly Offender[];
@@ -83,13 +101,24 @@ export interface Offender {
   readonly actual: number;
 }
 
+/** What a request says of a metric, as the bytes that were sent. */
+export interface ToldMetadata {
+  readonly name: Uint8Array;
+  readonly type: number;
+  readonly help: Uint8Array;
+  readonly unit: Uint8Array;
+}
+
 const malformed = new Map([
   [L.ERROR_VARINT, 'bad tag'],
   [L.ERROR_LENGTH, 'a length or number runs past the end'],
   [L.ERROR_WIRE_TYPE, 'unknown wire type'],
   [L.ERROR_FIELD_TYPE, 'a known field has another wire type'],
-  [L.ERROR_VERSION, 'fields of remote write 2.0 in a message of 1.0'],
 ]);
+const FOREIGN_FIELDS: Readonly<Record<Protocol, string>> = {
+  v1: 'fields of remote write 2.0 in a message of 1.0',
+  v2: 'fields of remote write 1.0 in a message of 2.0',
+};
 
 export class Kernel {
   readonly memory: SharedMemory;
@@ -130,17 +159,29 @@ export class Kernel {
   }
 
   /**
-   * Decodes and checks a remote write 1.0 request and plans it; nothing is stored yet. Throws StorageError 'limit' or
+   * Decodes and checks a remote write request and plans it; nothing is stored yet. Throws StorageError 'limit' or
    * 'invalid', which name the place.
    */
-  receive(tenant: number, body: Uint8Array, compression: Compression = 'snappy'): void {
+  receive(tenant: number, body: Uint8Array, { compression = 'snappy', protocol = 'v1' }: WriteFormat = {}): void {
     if (body.length > L.MAX_BODY_BYTES)
       throw new StorageError('limit', `body of ${body.length} bytes; at most ${L.MAX_BODY_BYTES}`);
-    if (this.#kernel.validateV1(tenant, this.#unpack(body, compression)) !== 0) return;
+    const length = this.#unpack(body, compression);
+    const isValid =
+      protocol === 'v1' ? this.#kernel.validateV1(tenant, length) : this.#kernel.validateV2(tenant, length);
+    if (isValid === 0) throw this.#damage(protocol);
+  }
+
+  #damage(protocol: Protocol): StorageError {
     const code = this.memory.word(L.ERROR_CODE);
     if (code === L.ERROR_SERIES_COUNT)
-      throw new StorageError('limit', `too many series (limit ${L.MAX_SERIES_PER_REQUEST})`);
-    throw new StorageError('invalid', `protobuf: ${malformed.get(code)} at byte ${this.memory.word(L.ERROR_AT)}`);
+      return new StorageError('limit', `too many series (limit ${L.MAX_SERIES_PER_REQUEST})`);
+    if (code === L.ERROR_SYMBOL_COUNT)
+      return new StorageError('limit', `too many symbols (limit ${L.MAX_SYMBOLS_PER_REQUEST})`);
+    if (code === L.ERROR_FIRST_SYMBOL) return new StorageError('invalid', 'symbols[0] must be empty string');
+    if (code === L.ERROR_OLDER_VERSION)
+      return new StorageError('invalid', 'symbols[0] must be "": this is a message of remote write 1.0');
+    const what = code === L.ERROR_VERSION ? FOREIGN_FIELDS[protocol] : malformed.get(code);
+    return new StorageError('invalid', `protobuf: ${what} at byte ${this.memory.word(L.ERROR_AT)}`);
   }
 
   /** What was received last, as it is planned. */
@@ -216,6 +257,14 @@ export class Kernel {
       conflicts,
       newSeries: memory.word(L.OUT_NEW_SERIES),
       exemplars: memory.word(L.OUT_EXEMPLARS),
+      carried: {
+        samples: memory.word(L.OUT_CARRIED_SAMPLES),
+        histograms: memory.word(L.OUT_CARRIED_HISTOGRAMS),
+        exemplars: memory.word(L.OUT_EXEMPLARS),
+      },
+      symbols: memory.word(L.SYMBOL_COUNT),
+      emptySeries: memory.word(L.OUT_EMPTY_SERIES),
+      newestMs: Number(BigInt.asIntN(64, memory.long(L.OUT_NEWEST))),
       rejected,
       offenders: Array.from({ length: memory.word(L.OUT_OFFENDERS) }, (_, i) =>
         this.#offender(L.OFFENDERS + i * L.OFFENDER_BYTES),
@@ -232,6 +281,21 @@ export class Kernel {
       timestampMs: Number(BigInt.asIntN(64, memory.long(at + L.OFFENDER_TIME))),
       actual: memory.word(at + L.OFFENDER_ACTUAL),
     };
+  }
+
+  /** What the request that was received last said of metrics and, of 2.0, no request before it. Valid until the next one. */
+  metadata(): ToldMetadata[] {
+    const { memory } = this;
+    const text = (at: number): Uint8Array => memory.bytes(memory.word(at), memory.word(at + 4));
+    return Array.from({ length: memory.word(L.METADATA_COUNT) }, (_, i) => {
+      const at = L.METADATA + i * L.METADATA_BYTES;
+      return {
+        name: text(at + L.METADATA_NAME),
+        type: memory.word(at + L.METADATA_TYPE),
+        help: text(at + L.METADATA_HELP),
+        unit: text(at + L.METADATA_UNIT),
+      };
+    });
   }
 
   /** Puts a record into the WAL; returns the sequence of its frame. There is room for it in the ring. */

@@ -107,6 +107,16 @@ export const OFFENDER_LABELS: u32 = 4; // wire bytes of the labels
 export const OFFENDER_LABELS_BYTES: u32 = 8;
 export const OFFENDER_ACTUAL: u32 = 12;
 export const OFFENDER_TIME: u32 = 16; // i64
+export const OUT_NEWEST: u32 = 608; // i64: time of the newest sample stored of the request, -1 if none was
+export const OUT_CARRIED_SAMPLES: u32 = 616; // of a request of 2.0: what is in it, whatever becomes of it
+export const OUT_CARRIED_HISTOGRAMS: u32 = 620;
+export const OUT_EMPTY_SERIES: u32 = 624; // series refused that had nothing to count
+export const OUT_END: u32 = 640;
+
+// The request at work, and what it said of metrics.
+export const PLAN_PROTOCOL: u32 = 640; // PROTOCOL_V1 or PROTOCOL_V2
+export const SYMBOL_COUNT: u32 = 644; // of a request of 2.0
+export const METADATA_COUNT: u32 = 648;
 
 // What the server was told about times and windows. Milliseconds of data time.
 export const MAX_OPEN_WINDOWS: u32 = 832; // of a tenant
@@ -130,15 +140,19 @@ export const SNAPPY_TAGS: u32 = 16384; // 256 × u64
 
 export const PLAN: u32 = 65536;
 export const PLAN_ENTRY_BYTES: u32 = 28;
-export const PLAN_LABELS: u32 = 0; // wire bytes of the labels, or of the whole series if they are scattered in it
+export const PLAN_LABELS: u32 = 0; // wire bytes of the labels, or of the whole series if they are scattered in it or of 2.0
 export const PLAN_LABELS_BYTES: u32 = 4; // SCATTERED: other fields stand between them
 export const SCATTERED: u32 = 4294967295;
-export const PLAN_FIELDS: u32 = 8; // where the fields with samples begin; moves on as they are applied
+export const PLAN_METADATA: u32 = 4; // of 2.0: the identity of what is said of the metric, 0 = nothing
+export const PLAN_FIELDS: u32 = 8; // where the fields with samples begin; moves on as they are applied. Of a refused one: what was measured
 export const PLAN_END: u32 = 12;
 export const PLAN_ALIAS: u32 = 16; // 0 = unknown
 export const PLAN_SAMPLES: u32 = 20;
-export const PLAN_ROW: u32 = 24; // of a series that has no alias
+export const PLAN_ROW: u32 = 24; // of a series that has no alias; below REASONS: why it is refused, 0 = unknown yet
 export const MAX_SERIES_PER_REQUEST: u32 = 100000; // × 28 bytes: the plan ends before READER_TEXT
+
+export const PROTOCOL_V1: u32 = 1;
+export const PROTOCOL_V2: u32 = 2;
 
 // Where a reader puts the text of a symbol that it looks for: a piece for each reading thread.
 export const READER_TEXT: u32 = 2883584;
@@ -155,6 +169,33 @@ export const RAW: u32 = 59768832;
 export const MAX_BODY_BYTES: u32 = 33554432; // 32 MiB, compressed or not; behind each region 1 MiB of slack
 export const SCRATCH: u32 = 94371840;
 export const SCRATCH_BYTES: u32 = 4194304;
+// In SCRATCH, for good: which symbol followed a symbol last time (by its address), and what was said of metrics already.
+export const SUCCESSORS: u32 = 98304000; // u32 × SUCCESSOR_SLOTS; emptied before memory of symbols is used again
+export const SUCCESSOR_SLOTS: u32 = 65536;
+export const METADATA_TOLD: u32 = 98172928; // u64 × TOLD_SLOTS
+export const TOLD_SLOTS: u32 = 16384;
+
+// In SCRATCH, for one request: what it says of metrics. Text is (address, bytes), of the request or a symbol.
+export const METADATA: u32 = 96993280;
+export const MAX_METADATA: u32 = 32768;
+export const METADATA_BYTES: u32 = 32;
+export const METADATA_NAME: u32 = 0;
+export const METADATA_HELP: u32 = 8;
+export const METADATA_UNIT: u32 = 16;
+export const METADATA_TYPE: u32 = 24;
+
+// In IN, for one request of 2.0: its symbols, and the keys of series that are looked up together.
+export const REQUEST_SYMBOLS: u32 = 33554432;
+export const REQUEST_SYMBOL_BYTES: u32 = 16;
+export const REQUEST_SYMBOL: u32 = 0; // ours with that text; UNKNOWN_SYMBOL if there is none, 0 if nobody looked yet
+export const REQUEST_SYMBOL_TEXT: u32 = 4;
+export const REQUEST_SYMBOL_LENGTH: u32 = 8;
+export const REQUEST_SYMBOL_HASH: u32 = 12; // 0 = not needed yet
+export const UNKNOWN_SYMBOL: u32 = 1;
+export const MAX_SYMBOLS_PER_REQUEST: u32 = 1048576;
+export const KEYS: u32 = 50331648;
+export const MAX_KEY_SYMBOLS: u32 = 256;
+
 export const ARENA: u32 = 98566144;
 
 // A list: grows by segments [next u32 | capacity u32 | items], never moves. The count is published. A list without what
@@ -263,9 +304,10 @@ export const DEAD: u32 = 2;
 export const ROW_ALIASES: u32 = 76; // the first of its aliases
 export const ROW_LATE: u32 = 80; // pointer to a second open chunk: samples out of order and late ones; 0 = none yet
 export const ROW_HASH: u32 = 84;
-export const ROW_BYTES: u32 = 88;
+export const ROW_METADATA: u32 = 92; // identity of what its sender said of the metric last; 0 = nothing
+export const ROW_BYTES: u32 = 96;
 
-// What the wire bytes of a label set stand for.
+// What the wire bytes of a label set stand for; or, of 2.0, the addresses of its symbols: the first byte tells, addresses are 8-aligned.
 export const ALIAS_TENANT: u32 = 0;
 export const ALIAS_ROW: u32 = 4;
 export const ALIAS_NEXT: u32 = 8; // the alias that followed this one last time
@@ -285,6 +327,7 @@ export const RECORD_SAMPLES: u32 = 2;
 export const RECORD_SEAL: u32 = 3;
 export const RECORD_CHUNKS: u32 = 4;
 export const RECORD_CHECKPOINT: u32 = 5;
+export const RECORD_METADATA: u32 = 8;
 
 // Limits of a label set, which a tenant's own may only be below; over one of them the series is rejected.
 export const MAX_LABELS: u32 = 128;
@@ -309,6 +352,10 @@ export const REJECT_HISTOGRAM: u32 = 12;
 export const REJECT_TIME_RANGE: u32 = 13;
 export const REJECT_SERIES_LIMIT: u32 = 14;
 export const REJECT_TIME_UNIT: u32 = 24;
+export const REJECT_SYMBOL_REF: u32 = 15;
+export const REJECT_ODD_REFS: u32 = 16;
+export const REJECT_NO_SAMPLES: u32 = 17;
+export const REJECT_BOTH_KINDS: u32 = 18;
 
 // What is wrong with a whole request (ERROR_CODE; ERROR_AT is the byte).
 export const ERROR_SNAPPY: u32 = 1;
@@ -319,6 +366,9 @@ export const ERROR_WIRE_TYPE: u32 = 5;
 export const ERROR_FIELD_TYPE: u32 = 6;
 export const ERROR_SERIES_COUNT: u32 = 7;
 export const ERROR_VERSION: u32 = 8;
+export const ERROR_SYMBOL_COUNT: u32 = 9;
+export const ERROR_FIRST_SYMBOL: u32 = 10;
+export const ERROR_OLDER_VERSION: u32 = 11;
 
 // What `apply` answers.
 export const APPLIED: u32 = 0;

@@ -3,10 +3,20 @@
  * It stops where the records are full and goes on when called again.
  */
 import * as L from '../layout';
-import { readVarint, varintEnd } from './bytes';
-import { hasReservedName, labelActual, readLabels, refuseForSeries, setLabelLimits, skipField } from './labels';
+import { readVarint, varintEnd, writeVarint } from './bytes';
+import {
+  hasReservedName,
+  labelActual,
+  measure,
+  readLabels,
+  refuseForSeries,
+  setLabelLimits,
+  skipField,
+} from './labels';
 import { ROOM_FOR_SERIES, roomLeft } from './memory';
-import { FETCH_AHEAD, HISTOGRAM, LABEL, planEntry, SAMPLE, touch } from './plan';
+import { tellMetadata } from './metadata';
+import { FETCH_AHEAD, HISTOGRAM, HISTOGRAM_V2, LABEL, planEntry, SAMPLE, touch } from './plan';
+import { nextRef, openRefs, recall, ref, symbolLength, symbolText } from './request-symbols';
 import { beginRecords, definitionsFull, endRecords, recordDefinition, recordSample, samplesFull } from './record';
 import { CONFLICT, DUPLICATE, FIRST_REJECT, NO_ROOM, place, STORED } from './rows';
 import { addAlias, findAlias, findKnownRow, findOrMakeRow, isFullOfSeries, rowIsNew } from './series';
@@ -21,6 +31,7 @@ let stored: u32 = 0;
 let duplicates: u32 = 0;
 let conflicts: u32 = 0;
 let newest: i64 = 0;
+let isV2: bool = false;
 
 /**
  * Applies the plan from where it stopped. `latest` is the newest time that is accepted. Answers APPLIED, APPLIED_PART
@@ -34,7 +45,8 @@ export function apply(tenant: usize, latest: i64): u32 {
     previous: usize = 0,
     result: u32 = L.APPLIED;
   stored = duplicates = conflicts = 0;
-  newest = load<i64>(tenant, L.TENANT_NEWEST);
+  newest = load<i64>(L.OUT_NEWEST);
+  isV2 = load<u32>(L.PLAN_PROTOCOL) === L.PROTOCOL_V2;
   setLatest(latest);
   setLabelLimits(tenant);
   beginRecords();
@@ -53,8 +65,8 @@ export function apply(tenant: usize, latest: i64): u32 {
     let alias: usize = load<u32>(entry, L.PLAN_ALIAS);
     let row: usize = load<u32>(entry, L.PLAN_ROW);
     if (alias !== 0) row = load<u32>(alias, L.ALIAS_ROW);
-    else if (row === 0) {
-      row = resolve(tenant, entry);
+    else if (row < L.REASONS) {
+      row = row === 0 ? resolve(tenant, entry) : refuse(entry, <u32>row);
       if (row === 0) continue;
       store<u32>(entry, <u32>row, L.PLAN_ROW);
       alias = load<u32>(entry, L.PLAN_ALIAS);
@@ -62,6 +74,7 @@ export function apply(tenant: usize, latest: i64): u32 {
     if (previous !== 0 && alias !== 0 && load<u32>(previous, L.ALIAS_NEXT) !== <u32>alias)
       store<u32>(previous, <u32>alias, L.ALIAS_NEXT);
     previous = alias;
+    if (isV2) applyMetadata(tenant, row, entry);
     result = applySamples(tenant, row, entry, sealedUntil);
     if (result !== L.APPLIED) break;
   }
@@ -92,45 +105,100 @@ function fetchAhead(entry: usize): void {
 }
 
 function report(tenant: usize): void {
-  store<i64>(tenant, newest, L.TENANT_NEWEST);
+  store<i64>(L.OUT_NEWEST, newest);
+  store<i64>(tenant, max<i64>(newest, load<i64>(tenant, L.TENANT_NEWEST)), L.TENANT_NEWEST);
   store<u64>(tenant, load<u64>(tenant, L.TENANT_SAMPLES) + stored, L.TENANT_SAMPLES);
   store<u32>(L.OUT_STORED, load<u32>(L.OUT_STORED) + stored);
   store<u32>(L.OUT_DUPLICATES, load<u32>(L.OUT_DUPLICATES) + duplicates);
   store<u32>(L.OUT_CONFLICTS, load<u32>(L.OUT_CONFLICTS) + conflicts);
 }
 
+@inline
+function applyMetadata(tenant: usize, row: usize, entry: usize): void {
+  const identity = load<u32>(entry, L.PLAN_METADATA);
+  if (identity !== 0 && identity !== load<u32>(row, L.ROW_METADATA))
+    tellMetadata(tenant, row, identity, load<u32>(entry, L.PLAN_LABELS), load<u32>(entry, L.PLAN_END));
+}
+
+/** Refuses a series that the first walk found wrong; 0. */
+function refuse(entry: usize, reason: u32): usize {
+  const isEmpty = reason === L.REJECT_NO_SAMPLES;
+  if (isEmpty) store<u32>(L.OUT_EMPTY_SERIES, load<u32>(L.OUT_EMPTY_SERIES) + 1);
+  rejectWith(reason, isEmpty ? 0 : load<u32>(entry, L.PLAN_SAMPLES), entry, 0, load<u32>(entry, L.PLAN_FIELDS));
+  return 0;
+}
+
 /** The row of a series whose wire labels are not known yet; 0 if it is refused. Leaves its alias in the plan. */
 function resolve(tenant: usize, entry: usize): usize {
-  const wire = wireLabels(entry),
-    length = wireLength;
-  let alias: usize = length > L.MAX_SERIES_BYTES ? 0 : findAlias(tenant, wire, length);
+  let alias = isV2 ? knownByKey(tenant, entry) : 0;
   if (alias === 0) {
-    let problem = readLabels(wire, length);
-    if (problem === 0 && isFullOfSeries(tenant) && findKnownRow(tenant) === 0)
-      problem = refuseForSeries(load<u32>(tenant + L.TENANT_ROWS, L.LIST_COUNT));
-    if (problem !== 0) {
-      reject(problem, load<u32>(entry, L.PLAN_SAMPLES), entry, 0);
-      return 0;
+    const wire = wireLabels(entry),
+      length = wireLength;
+    const fits = wireTotal <= L.MAX_SERIES_BYTES;
+    if (!isV2 && fits) alias = findAlias(tenant, wire, length);
+    if (alias === 0) {
+      let problem = isV2 && !fits ? tooLong() : readLabels(wire, length);
+      if (problem === 0 && isFullOfSeries(tenant) && findKnownRow(tenant) === 0)
+        problem = refuseForSeries(load<u32>(tenant + L.TENANT_ROWS, L.LIST_COUNT));
+      if (problem !== 0) {
+        reject(problem, load<u32>(entry, L.PLAN_SAMPLES), entry, 0);
+        return 0;
+      }
+      const row = findOrMakeRow(tenant);
+      if (rowIsNew) {
+        recordDefinition(row);
+        store<u32>(L.OUT_NEW_SERIES, load<u32>(L.OUT_NEW_SERIES) + 1);
+        if (hasReservedName()) store<u32>(tenant, load<u32>(tenant, L.TENANT_HIDDEN) + 1, L.TENANT_HIDDEN);
+      }
+      if (!isV2) alias = addAlias(tenant, wire, length, row);
+      else if (symbolKey(entry)) alias = addAlias(tenant, KEY, keyLength, row);
+      if (alias === 0) return row;
     }
-    const row = findOrMakeRow(tenant);
-    if (rowIsNew) {
-      recordDefinition(row);
-      store<u32>(L.OUT_NEW_SERIES, load<u32>(L.OUT_NEW_SERIES) + 1);
-      if (hasReservedName()) store<u32>(tenant, load<u32>(tenant, L.TENANT_HIDDEN) + 1, L.TENANT_HIDDEN);
-    }
-    alias = addAlias(tenant, wire, length, row);
-    if (alias === 0) return row;
   }
   store<u32>(entry, <u32>alias, L.PLAN_ALIAS);
   return load<u32>(alias, L.ALIAS_ROW);
 }
 
-let wireLength: usize = 0;
+/** The alias of a series of 2.0, which may have come into being since the first walk. */
+function knownByKey(tenant: usize, entry: usize): usize {
+  return symbolKey(entry) ? findAlias(tenant, KEY, keyLength) : 0;
+}
 
-/** The label fields of a series in one piece, `wireLength` bytes; valid until those of another one are asked for. */
+const KEY: usize = L.KEYS;
+let keyLength: usize = 0;
+
+/** Makes the key of a series of 2.0, `keyLength` bytes; false if a symbol is not known, or there are too many. */
+function symbolKey(entry: usize): bool {
+  keyLength = 0;
+  openRefs(load<u32>(entry, L.PLAN_LABELS), load<u32>(entry, L.PLAN_END));
+  while (nextRef()) {
+    if (keyLength === L.MAX_KEY_SYMBOLS * 4) return false;
+    const symbol = recall(ref);
+    if (symbol === L.UNKNOWN_SYMBOL) return false;
+    store<u32>(KEY + keyLength, symbol);
+    keyLength += 4;
+  }
+  return keyLength !== 0;
+}
+
+let wireLength: usize = 0;
+/** How long the labels are; those of 2.0 are written out up to MAX_SERIES_BYTES, since symbols repeat: one could stand for gigabytes. */
+let wireTotal: u64 = 0;
+
+function tooLong(): u32 {
+  measure(<u32>min<u64>(wireTotal, 0xffffffff));
+  return L.REJECT_SERIES_TOO_LONG;
+}
+
+/**
+ * The label fields of a series in one piece, `wireLength` bytes, as 1.0 writes them: one form for all protocols. Valid
+ * until those of another one are asked for.
+ */
 function wireLabels(entry: usize): usize {
+  if (isV2) return writeWireLabels(load<u32>(entry, L.PLAN_LABELS), load<u32>(entry, L.PLAN_END));
   const labels: usize = load<u32>(entry, L.PLAN_LABELS);
   wireLength = load<u32>(entry, L.PLAN_LABELS_BYTES);
+  wireTotal = wireLength;
   if (wireLength !== L.SCATTERED) return labels;
   const end: usize = load<u32>(entry, L.PLAN_END);
   let to = GATHERED;
@@ -143,18 +211,55 @@ function wireLabels(entry: usize): usize {
     at = next;
   }
   wireLength = to - GATHERED;
+  wireTotal = wireLength;
   return GATHERED;
+}
+
+/** Writes out the labels of a series of 2.0; a ref that no symbol has, or that has no partner, leaves its label out. */
+function writeWireLabels(series: usize, end: usize): usize {
+  const symbols = load<u32>(L.SYMBOL_COUNT);
+  let to = GATHERED;
+  wireTotal = 0;
+  openRefs(series, end);
+  while (nextRef()) {
+    const name = ref;
+    if (!nextRef()) break;
+    if (name >= symbols || ref >= symbols) continue;
+    const nameLength = symbolLength(name),
+      valueLength = symbolLength(ref);
+    const bytes = 2 + varintBytes(nameLength) + nameLength + varintBytes(valueLength) + valueLength;
+    wireTotal += 1 + varintBytes(bytes) + bytes;
+    if (wireTotal > L.MAX_SERIES_BYTES) continue;
+    store<u8>(to, LABEL);
+    to = writeText(writeVarint(to + 1, bytes), 0x0a, name);
+    to = writeText(to, 0x12, ref);
+  }
+  wireLength = to - GATHERED;
+  return GATHERED;
+}
+
+function writeText(at: usize, tag: u8, symbol: u32): usize {
+  const length = symbolLength(symbol);
+  store<u8>(at, tag);
+  at = writeVarint(at + 1, length);
+  memory.copy(at, symbolText(symbol), length);
+  return at + length;
+}
+
+function varintBytes(value: usize): usize {
+  return value < 128 ? 1 : value < 16384 ? 2 : value < 2097152 ? 3 : value < 268435456 ? 4 : 5;
 }
 
 /** Places the samples of a series: APPLIED, or APPLIED_PART or OUT_OF_MEMORY with the place to go on in the plan. */
 function applySamples(tenant: usize, row: usize, entry: usize, sealedUntil: i64): u32 {
   const end: usize = load<u32>(entry, L.PLAN_END),
-    ref = load<u64>(row, L.ROW_REF);
+    seriesRef = load<u64>(row, L.ROW_REF),
+    histogram = isV2 ? HISTOGRAM_V2 : HISTOGRAM;
   let at: usize = load<u32>(entry, L.PLAN_FIELDS);
   while (at < end) {
     const tag = load<u8>(at);
     if (tag !== SAMPLE) {
-      if (tag === HISTOGRAM) reject(L.REJECT_HISTOGRAM, 1, entry, 0);
+      if (tag === histogram) reject(L.REJECT_HISTOGRAM, 1, entry, 0);
       at = skipField(at, end);
       continue;
     }
@@ -183,7 +288,7 @@ function applySamples(tenant: usize, row: usize, entry: usize, sealedUntil: i64)
     if (verdict === STORED) {
       stored++;
       if (time > newest) newest = time;
-      recordSample(ref, time, value);
+      recordSample(seriesRef, time, value);
     } else if (verdict === DUPLICATE) duplicates++;
     else if (verdict === CONFLICT) conflicts++;
     else if (verdict === NO_ROOM) {
@@ -194,8 +299,12 @@ function applySamples(tenant: usize, row: usize, entry: usize, sealedUntil: i64)
   return L.APPLIED;
 }
 
-/** Counts rejected samples and remembers the first offenders. */
 function reject(reason: u32, samples: u32, entry: usize, time: i64): void {
+  rejectWith(reason, samples, entry, time, labelActual);
+}
+
+/** Counts rejected samples and remembers the first offenders; `actual` is what was counted or measured. */
+function rejectWith(reason: u32, samples: u32, entry: usize, time: i64, actual: u32): void {
   const counter = <usize>L.OUT_REJECTED + ((<usize>reason) << 2);
   store<u32>(counter, load<u32>(counter) + samples);
   const offenders = load<u32>(L.OUT_OFFENDERS);
@@ -208,7 +317,7 @@ function reject(reason: u32, samples: u32, entry: usize, time: i64): void {
   store<u32>(at, reason, L.OFFENDER_REASON);
   store<u32>(at, <u32>copy, L.OFFENDER_LABELS);
   store<u32>(at, <u32>length, L.OFFENDER_LABELS_BYTES);
-  store<u32>(at, labelActual, L.OFFENDER_ACTUAL);
+  store<u32>(at, actual, L.OFFENDER_ACTUAL);
   store<i64>(at, time, L.OFFENDER_TIME);
   store<u32>(L.OUT_OFFENDERS, offenders + 1);
 }

@@ -19,6 +19,7 @@ export { freeRetired, sealRetired } from './retired';
 export { apply } from './apply';
 export { plannedSamples } from './plan';
 export { validateV1 } from './request-v1';
+export { validateV2 } from './request-v2';
 export { findName, findPair, findSymbol } from './symbols';
 export { findTenant } from './tenants';
 

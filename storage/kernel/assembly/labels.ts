@@ -11,6 +11,9 @@ const ENTRY: usize = 16;
 export let labelCount: u32 = 0;
 /** For a refused series: what was counted or measured. */
 export let labelActual: u32 = 0;
+export function measure(actual: u32): void {
+  labelActual = actual;
+}
 
 let maxLabels: u32 = 0;
 let maxNameBytes: u32 = 0;

@@ -5,6 +5,7 @@ import * as L from '../layout';
 export const LABEL: u8 = 0x0a; // field 1, length-delimited
 export const SAMPLE: u8 = 0x12;
 export const HISTOGRAM: u8 = 0x22;
+export const HISTOGRAM_V2: u8 = 0x1a;
 
 /** So many series are looked ahead at. */
 export const FETCH_AHEAD: u32 = 16;
@@ -29,8 +30,12 @@ export function plannedSamples(): u32 {
 }
 
 /** Begins an empty plan, and the counts of its request. */
-export function beginPlan(): void {
+export function beginPlan(protocol: u32): void {
+  store<u32>(L.PLAN_PROTOCOL, protocol);
   store<u32>(L.PLAN_NEXT, 0);
   store<u32>(L.PLAN_COUNT, 0);
+  store<u32>(L.METADATA_COUNT, 0);
   memory.fill(L.OUT_RECEIVED, 0, L.OFFENDERS - L.OUT_RECEIVED);
+  memory.fill(L.OUT_NEWEST, 0, L.OUT_END - L.OUT_NEWEST);
+  store<i64>(L.OUT_NEWEST, -1);
 }

@@ -4,6 +4,7 @@
  *   WriteRequest { TimeSeries timeseries = 1; MetricMetadata metadata = 3 }
  *   TimeSeries { Label labels = 1; Sample samples = 2; Exemplar exemplars = 3; Histogram histograms = 4 }
  *   Label { string name = 1; string value = 2 }  Sample { double value = 1; int64 timestamp = 2 }
+ *   MetricMetadata { MetricType type = 1; string metric_family_name = 2; string help = 4; string unit = 5 }
  *
  * Fields may come in any order; senders write a series' labels first, and that is the fast way.
  * Source: prometheus prompb/remote.proto, prompb/types.proto.
@@ -11,6 +12,7 @@
 import * as L from '../layout';
 import { equal, readVarint, varintEnd } from './bytes';
 import { fail, fieldEnd, fieldNumber, readField, wireType } from './fields';
+import { readFamilyMetadata } from './metadata';
 import { beginPlan, FETCH_AHEAD, LABEL, planEntry, SAMPLE, touch } from './plan';
 import { aliasCandidate, aliasHash, findHashedAlias } from './series';
 
@@ -22,14 +24,18 @@ export function validateV1(tenant: usize, length: usize): bool {
   firstUnknown = 0;
   wrongGuesses = 0;
   doubt = 0;
-  beginPlan();
+  beginPlan(L.PROTOCOL_V1);
   let at: usize = L.RAW;
   while (at < end) {
     const start = at;
     const body = readField(at, end);
     if (body === 0) return false;
     at = fieldEnd;
-    if (fieldNumber === 3 && wireType !== 2) return fail(L.ERROR_FIELD_TYPE, start);
+    if (fieldNumber === 3) {
+      if (wireType !== 2) return fail(L.ERROR_FIELD_TYPE, start);
+      if (!readFamilyMetadata(body, at)) return false;
+      continue;
+    }
     // What remote write 2.0 has there: passed over as unknown it would be acknowledged and lost.
     if ((fieldNumber === 4 || fieldNumber === 5) && wireType === 2) return fail(L.ERROR_VERSION, start);
     if (fieldNumber !== 1) continue;

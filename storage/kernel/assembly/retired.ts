@@ -38,6 +38,8 @@ export function freeRetired(count: u32): u32 {
     at = load<u32>(L.RETIRED_BEFORE_AT);
   let segment: usize = load<u32>(L.RETIRED_BEFORE, L.LIST_FIRST);
   atomic.store<u32>(L.MEMORY_VERSION, load<u32>(L.MEMORY_VERSION) + 1);
+  // Symbols among them: which one followed which is known by their addresses.
+  memory.fill(L.SUCCESSORS, 0, <usize>L.SUCCESSOR_SLOTS * 4);
   for (; count > 0 && left > 0; count--) {
     // Segments have even numbers of items: a pair is never divided.
     const item = segment + ((<usize>at) << 2);

@@ -6,7 +6,7 @@ import * as L from '../layout';
 import { equal, finish, hashBytes, mix, seeded } from './bytes';
 import { labelCount, labelName, labelNameLength, labelValue, labelValueLength } from './labels';
 import { allocate, allocateAlias, allocateRow, listPush, freeAlias } from './memory';
-import { addPosting, findSymbol, intern } from './symbols';
+import { addPosting, findSymbol, intern, leaveSymbol, useSymbol } from './symbols';
 import { slot, tableEntries, tableInsert, tableMask, tableRemove } from './table';
 
 /** An alias that would make more than this many for each series is not kept: senders could invent spellings. */
@@ -60,8 +60,15 @@ export function addAlias(tenant: usize, wire: usize, length: usize, row: usize):
   store<u32>(alias, load<u32>(row, L.ROW_ALIASES), L.ALIAS_SIBLING);
   store<u32>(row, <u32>alias, L.ROW_ALIASES);
   memory.copy(alias + L.ALIAS_WIRE, wire, length);
+  if (isKey(alias)) for (let i: usize = 0; i < length; i += 4) useSymbol(load<u32>(alias + i, L.ALIAS_WIRE));
   tableInsert(L.ALIASES, hashBytes(wire, length, <u32>tenant), <u32>alias);
   return alias;
+}
+
+/** Whether the alias is of 2.0: addresses of symbols. Those are 8-aligned, and a label field begins with byte 0a. */
+@inline
+function isKey(alias: usize): bool {
+  return (load<u8>(alias, L.ALIAS_WIRE) & 7) === 0;
 }
 
 /** Forgets how a row's labels look on the wire, and the row by its labels: its series, when it comes again, is new. */
@@ -72,6 +79,8 @@ export function forgetRow(row: usize): void {
     const next: usize = load<u32>(alias, L.ALIAS_SIBLING);
     const hash = aliasHash(load<u32>(alias, L.ALIAS_TENANT), alias + L.ALIAS_WIRE, load<u32>(alias, L.ALIAS_LENGTH));
     tableRemove(L.ALIASES, hash, <u32>alias);
+    const length: usize = load<u32>(alias, L.ALIAS_LENGTH);
+    if (isKey(alias)) for (let i: usize = 0; i < length; i += 4) leaveSymbol(load<u32>(alias + i, L.ALIAS_WIRE));
     freeAlias(alias);
     alias = next;
   }

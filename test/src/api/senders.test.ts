@@ -108,6 +108,8 @@ function requestOf(userAgent: string, socket: object = { remoteAddress: '10.0.0.
 const OUTCOME = {
   received: 500,
   stored: 500,
+  written: { samples: 0, histograms: 0, exemplars: 0 },
+  newestMs: undefined,
   duplicates: 0,
   conflicts: 0,
   rejected: 0,

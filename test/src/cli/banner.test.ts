@@ -25,7 +25,17 @@ function snippet(): string {
 }
 
 function firstWrite(more: Partial<FirstWrite>, outcome: Partial<FirstWrite['outcome']> = {}): FirstWrite {
-  const stored = { received: 512, stored: 512, duplicates: 0, conflicts: 0, rejected: 0, newSeries: 500 };
+  const written = { samples: 512, histograms: 0, exemplars: 0 };
+  const stored = {
+    received: 512,
+    stored: 512,
+    duplicates: 0,
+    conflicts: 0,
+    rejected: 0,
+    newSeries: 500,
+    written,
+    newestMs: 0,
+  };
   return {
     remoteAddress: '127.0.0.1',
     userAgent: 'Prometheus/2.42.0',

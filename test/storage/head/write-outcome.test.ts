@@ -13,6 +13,10 @@ const nothing: Outcome = {
   conflicts: 0,
   newSeries: 0,
   exemplars: 0,
+  carried: { samples: 0, histograms: 0, exemplars: 0 },
+  symbols: 0,
+  emptySeries: 0,
+  newestMs: -1,
   rejected: [],
   offenders: [],
 };

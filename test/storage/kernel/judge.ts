@@ -1,11 +1,12 @@
 /** The kernel and its oracles side by side: both get a body, and must refuse it or store and answer the same. */
 import { deepStrictEqual, fail, match, ok, strictEqual } from 'node:assert/strict';
-import type { Outcome } from '../../../storage/kernel/kernel.ts';
+import type { Outcome, Protocol } from '../../../storage/kernel/kernel.ts';
 import * as L from '../../../storage/kernel/layout.ts';
 import { StorageError } from '../../../storage/lib/errors.ts';
 import type { HeadModel, ModelOutcome } from '../../support/oracle/head-model.ts';
 import { decodeSnappyBlock } from '../../support/oracle/snappy-block.ts';
 import { readWriteRequest } from '../../support/oracle/write-request.ts';
+import { readWriteRequestV2, type WholeProblem } from '../../support/oracle/write-request-v2.ts';
 import { LATEST_MS } from './random-request.ts';
 import type { TestHead } from './test-head.ts';
 
@@ -24,26 +25,41 @@ const REASONS: ReadonlyMap<string, number> = new Map([
   ['range', L.REJECT_TIME_RANGE],
   ['unit', L.REJECT_TIME_UNIT],
   ['histogram', L.REJECT_HISTOGRAM],
+  ['symbol-ref', L.REJECT_SYMBOL_REF],
+  ['odd-refs', L.REJECT_ODD_REFS],
+  ['both-kinds', L.REJECT_BOTH_KINDS],
 ]);
+const WHOLE_PROBLEMS: Readonly<Record<WholeProblem, RegExp | string>> = {
+  damaged: /^protobuf: .+ at byte \d+$/,
+  'first-symbol': 'symbols[0] must be empty string',
+  'older-version': /^symbols\[0\] must be "": /,
+};
 
 /** What became of a body: 'unpacked' says that it was refused behind the decompression. */
 export type Verdict = 'not-unpacked' | 'unpacked' | 'stored';
 
 /** Lets the kernel and the model take a body; throws AssertionError where they differ. */
-export function judge(head: TestHead, tenant: number, model: HeadModel, body: Uint8Array): Verdict {
+export function judge(
+  head: TestHead,
+  tenant: number,
+  model: HeadModel,
+  body: Uint8Array,
+  protocol: Protocol = 'v1',
+): Verdict {
   const unpacked = decodeSnappyBlock(body, L.MAX_BODY_BYTES);
   if (unpacked.kind !== 'decoded') {
     const text =
       unpacked.kind === 'too-long' ? /^snappy: declared length/ : `snappy: corrupt input at byte ${unpacked.at}`;
-    expectRefused(head, tenant, body, unpacked.kind === 'too-long' ? 'limit' : 'invalid', text);
+    expectRefused(head, tenant, body, protocol, unpacked.kind === 'too-long' ? 'limit' : 'invalid', text);
     return 'not-unpacked';
   }
-  const series = readWriteRequest(unpacked.bytes);
-  if (series === undefined) {
-    expectRefused(head, tenant, body, 'invalid', /^protobuf: .+ at byte \d+$/);
+  const series =
+    protocol === 'v1' ? (readWriteRequest(unpacked.bytes) ?? 'damaged') : readWriteRequestV2(unpacked.bytes);
+  if (typeof series === 'string') {
+    expectRefused(head, tenant, body, protocol, 'invalid', WHOLE_PROBLEMS[series]);
     return 'unpacked';
   }
-  const { status, outcome } = head.write(body, LATEST_MS, tenant);
+  const { status, outcome } = head.write(body, LATEST_MS, tenant, protocol);
   strictEqual(status, L.APPLIED);
   deepStrictEqual(counts(outcome), counts(model.apply(series, LATEST_MS)));
   return 'stored';
@@ -53,12 +69,13 @@ function expectRefused(
   head: TestHead,
   tenant: number,
   body: Uint8Array,
+  protocol: Protocol,
   kind: StorageError['kind'],
   text: RegExp | string,
 ): void {
   const before = stateOf(head);
   try {
-    head.kernel.receive(tenant, body);
+    head.kernel.receive(tenant, body, { protocol });
   } catch (error) {
     ok(error instanceof StorageError, String(error));
     strictEqual(error.kind, kind);
@@ -87,13 +104,13 @@ export function stateOf({ kernel }: TestHead): object {
 
 /** The counts of an outcome, in one form for the kernel and the model. */
 export function counts(outcome: Outcome | ModelOutcome): object {
-  const { received, stored, duplicates, conflicts, newSeries, exemplars, rejected } = outcome;
+  const { received, stored, duplicates, conflicts, newSeries, exemplars, emptySeries, rejected } = outcome;
   const byReason = new Map<number, number>();
   if (rejected instanceof Map)
     for (const [reason, samples] of rejected) byReason.set(REASONS.get(reason) as number, samples);
   else for (const { reason, samples } of rejected as Outcome['rejected']) byReason.set(reason, samples);
   const sorted = [...byReason].sort(([a], [b]) => a - b);
-  return { received, stored, duplicates, conflicts, newSeries, exemplars, rejected: sorted };
+  return { received, stored, duplicates, conflicts, newSeries, exemplars, emptySeries, rejected: sorted };
 }
 
 /** Series with their bits, as the head and the model show them. */

@@ -56,7 +56,7 @@ export function randomValue(random: Seeded): bigint {
 }
 
 /** Fields that no version of the protocol has, of every wire type. */
-function unknownField(random: Seeded, from = 6): Bytes {
+export function unknownField(random: Seeded, from = 6): Bytes {
   const number = random.pick([from, from + 1, 15, 16, 1000, 2 ** 29 - 1]);
   const kind = random.below(4);
   if (kind === 0) return varintField(number, random.bits64());
@@ -102,7 +102,7 @@ const ODD_TIMES: readonly bigint[] = [
   2n ** 53n,
 ];
 
-function randomTime(random: Seeded): bigint {
+export function randomTime(random: Seeded): bigint {
   const kind = random.below(60);
   if (kind === 3) return random.pick(ODD_TIMES) + BigInt(random.between(-2, 2));
   if (kind === 0) return -1n;
@@ -150,12 +150,24 @@ function randomSeries(random: Seeded): Bytes {
   return seriesField(...labels, ...extras, ...samples);
 }
 
+/** What is said of a metric family, in any spelling. */
+function randomFamily(random: Seeded): Bytes {
+  const fields = [
+    varintField(1, random.pick([0, 1, 4, 250, 2 ** 35])),
+    bytesField(2, Buffer.from(random.pick(['up', 'é', '']))),
+    bytesField(4, random.bytes(random.below(20))),
+    bytesField(5, Buffer.from('seconds')),
+    unknownField(random),
+  ].filter(() => random.chance(0.8));
+  return bytesField(3, random.shuffle(fields).flat());
+}
+
 /** A request before compression. */
 export function randomRequest(random: Seeded): Uint8Array {
   // The long ones mix series so that none follows the one that it followed before.
   const length = random.chance(0.06) ? 80 : random.pick([0, 1, 3, 10]);
   const fields = Array.from({ length }, () => randomSeries(random));
-  if (random.chance(0.2)) fields.push(bytesField(3, random.bytes(7)));
+  if (random.chance(0.2)) fields.push(randomFamily(random));
   if (random.chance(0.1)) fields.push(unknownField(random));
   return Uint8Array.from(random.shuffle(fields).flat());
 }

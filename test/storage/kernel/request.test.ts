@@ -26,6 +26,9 @@ function wireType(): protobuf.Type {
   const { fields: label } = root.lookupType('prometheus.Label');
   for (const name of ['name', 'value']) (label[name] as protobuf.Field).type = 'bytes';
   (root.lookupType('prometheus.Sample').fields.value as protobuf.Field).type = 'fixed64';
+  // Their messages are not read here, and may be any bytes.
+  const series = root.lookupType('prometheus.TimeSeries');
+  if (series.fields.histograms !== undefined) series.remove(series.fields.histograms);
   return root.lookupType('prometheus.WriteRequest');
 }
 

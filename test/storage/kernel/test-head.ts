@@ -1,7 +1,7 @@
 /** A head of its own for the kernel's tests: the kernel on its memory, the log taken out of the ring, all of it read. */
 import { HeadView } from '../../../storage/head/head-view.ts';
 import { rowPieces } from '../../../storage/head/row-pieces.ts';
-import { Kernel, type KernelSettings, type Outcome } from '../../../storage/kernel/kernel.ts';
+import { Kernel, type KernelSettings, type Outcome, type Protocol } from '../../../storage/kernel/kernel.ts';
 import * as L from '../../../storage/kernel/layout.ts';
 import { frameAt } from '../../../storage/wal/frame.ts';
 import { decodeXorChunk } from '../../support/oracle/xor-decoder.ts';
@@ -37,8 +37,13 @@ export class TestHead {
   }
 
   /** Receives and applies a body; the log is taken out of the ring as a committer would. */
-  write(body: Uint8Array, latestMs: number, tenant: number = this.tenant): { status: number; outcome: Outcome } {
-    this.kernel.receive(tenant, body);
+  write(
+    body: Uint8Array,
+    latestMs: number,
+    tenant: number = this.tenant,
+    protocol: Protocol = 'v1',
+  ): { status: number; outcome: Outcome } {
+    this.kernel.receive(tenant, body, { protocol });
     for (;;) {
       const status = this.kernel.apply(tenant, latestMs);
       this.takeLog();

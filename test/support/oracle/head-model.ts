@@ -11,6 +11,8 @@ export interface ModelOutcome {
   conflicts: number;
   newSeries: number;
   exemplars: number;
+  /** Series of 2.0 that were refused and had no samples. */
+  emptySeries: number;
   /** Rejected samples by reason. */
   readonly rejected: Map<string, number>;
 }
@@ -43,6 +45,8 @@ function judgeTime(time: bigint, latestMs: number): 'negative' | 'unit' | 'futur
 
 /** The samples of one tenant. */
 export class HeadModel {
+  /** What 2.0 said of metrics, as `metadataKey` spells it. */
+  readonly metadata: Set<string> = new Set();
   /** By labels, as `keyOf` spells them. */
   readonly series: Map<string, ModelSeries> = new Map();
   newestMs = -1;
@@ -56,12 +60,14 @@ export class HeadModel {
       conflicts: 0,
       newSeries: 0,
       exemplars: 0,
+      emptySeries: 0,
       rejected: new Map(),
     };
     for (const series of request) {
       outcome.received += series.samples.length + series.histograms;
       outcome.exemplars += series.exemplars;
-      if (series.samples.length + series.histograms > 0) this.#applySeries(series, latestMs, outcome);
+      if (series.v2?.refused === 'no-samples') outcome.emptySeries++;
+      else if (series.samples.length + series.histograms > 0) this.#applySeries(series, latestMs, outcome);
     }
     return outcome;
   }
@@ -70,6 +76,11 @@ export class HeadModel {
     const reject = (reason: string, samples: number): void => {
       outcome.rejected.set(reason, (outcome.rejected.get(reason) ?? 0) + samples);
     };
+    const refused = wire.v2?.refused ?? '';
+    if (refused !== '') {
+      reject(refused, wire.samples.length + wire.histograms);
+      return;
+    }
     const verdict = judgeLabels(wire);
     if ('refused' in verdict) {
       reject(verdict.refused, wire.samples.length + wire.histograms);
@@ -82,6 +93,9 @@ export class HeadModel {
       this.series.set(key, series);
       outcome.newSeries++;
     }
+    const said = wire.v2?.metadata;
+    const name = verdict.labels.find(([label]) => label === '__name__')?.[1] ?? '';
+    if (said !== undefined) this.metadata.add(metadataKey(name, said.type, said.help, said.unit));
     if (wire.histograms > 0) reject('histogram', wire.histograms);
     for (const { timestampMs, bits } of wire.samples) {
       const refused = judgeTime(timestampMs, latestMs);
@@ -139,6 +153,12 @@ export class HeadModel {
     }
     if (rest === 0) this.#windows.delete(window);
   }
+}
+
+/** One spelling for each thing that is said of a metric. */
+export function metadataKey(name: string, type: number, help: Uint8Array, unit: Uint8Array): string {
+  const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
+  return JSON.stringify([name, type, hex(help), hex(unit)]);
 }
 
 /** One spelling for each label set; the pairs are in canonical order. */

@@ -4,7 +4,7 @@
  *
  * It is stricter than protobufjs in what no sender writes: a tag in more bytes than it needs, groups, a tenth byte of a
  * varint above 1, a known field under another wire type, and the symbols and series of remote write 2.0 (fields 4 and
- * 5) are damage to it. Exemplars, histograms and metadata are passed over unread.
+ * 5) are damage to it. Exemplars and histograms are passed over unread.
  */
 
 export interface WireSeries {
@@ -15,9 +15,30 @@ export interface WireSeries {
   readonly samples: readonly { readonly timestampMs: bigint; readonly bits: bigint }[];
   readonly histograms: number;
   readonly exemplars: number;
+  /** Of a series of 2.0. */
+  readonly v2?: WireFacts;
 }
 
-class Damage extends Error {}
+/** What only 2.0 has. */
+export interface WireFacts {
+  /** Why its refs or its fields make no sense; '' if they do. */
+  readonly refused: '' | 'symbol-ref' | 'odd-refs' | 'no-samples' | 'both-kinds';
+  /** What is said of its metric; undefined if nothing is. */
+  readonly metadata: WireMetadata | undefined;
+}
+
+export interface WireMetadata {
+  readonly type: number;
+  readonly help: Uint8Array;
+  readonly unit: Uint8Array;
+}
+
+/** What 1.0 says of a metric family. */
+export interface FamilyMetadata extends WireMetadata {
+  readonly family: Uint8Array;
+}
+
+export class Damage extends Error {}
 
 class WireReader {
   readonly #bytes: Uint8Array;
@@ -76,6 +97,7 @@ export function readWriteRequest(bytes: Uint8Array): WireSeries[] | undefined {
       if (number === 1 || number === 3) expectType(type, 2);
       if ((number === 4 || number === 5) && type === 2) throw new Damage('remote write 2.0');
       if (number === 1) series.push(readSeries(content));
+      if (number === 3) readFamily(content);
     }
     return series;
   } catch (error) {
@@ -84,7 +106,35 @@ export function readWriteRequest(bytes: Uint8Array): WireSeries[] | undefined {
   }
 }
 
-function* fieldsOf(bytes: Uint8Array): Generator<ReturnType<WireReader['field']> & { readonly size: number }> {
+/** What a request that is not damaged says of metric families, in its order. */
+export function readFamilies(bytes: Uint8Array): FamilyMetadata[] {
+  return [...fieldsOf(bytes)].filter(({ number }) => number === 3).map(({ bytes: content }) => readFamily(content));
+}
+
+function readFamily(bytes: Uint8Array): FamilyMetadata {
+  const none: Uint8Array = new Uint8Array(0);
+  const texts = [none, none, none, none, none, none];
+  let kind = 0;
+  for (const { number, type, value, bytes: content } of fieldsOf(bytes)) {
+    if (number > 5 || number === 3) continue;
+    expectType(type, number === 1 ? 0 : 2);
+    if (number === 1) kind = Number(value & 0xffffffffn);
+    else texts[number] = content;
+  }
+  return { family: texts[2] as Uint8Array, type: kind, help: texts[4] as Uint8Array, unit: texts[5] as Uint8Array };
+}
+
+/** A field of a message, and the bytes that it takes. */
+export interface WireField {
+  readonly number: number;
+  readonly type: number;
+  readonly value: bigint;
+  readonly bytes: Uint8Array;
+  readonly size: number;
+}
+
+/** The fields of a message in their order; throws Damage. */
+export function* fieldsOf(bytes: Uint8Array): Generator<WireField> {
   const reader = new WireReader(bytes);
   while (!reader.isAtEnd) {
     const start = reader.at;
@@ -93,7 +143,7 @@ function* fieldsOf(bytes: Uint8Array): Generator<ReturnType<WireReader['field']>
   }
 }
 
-function expectType(type: number, wanted: number): void {
+export function expectType(type: number, wanted: number): void {
   if (type !== wanted) throw new Damage('wrong wire type');
 }
 
@@ -158,7 +208,8 @@ export type LabelVerdict =
 const LIMITS = { labels: 128, name: 1024, value: 16_384, series: 65_536 };
 
 /** The canonical form of a label set, or why it is refused; of several reasons the first in this function. */
-export function judgeLabels({ labels, labelBytes }: WireSeries): LabelVerdict {
+export function judgeLabels({ labels, labelBytes, v2 }: WireSeries): LabelVerdict {
+  if (v2 !== undefined && labelBytes > LIMITS.series) return { refused: 'series-too-long', actual: labelBytes };
   if (labels.some(([name]) => name.length === 0)) return { refused: 'empty-name', actual: 0 };
   const present = labels.filter(([, value]) => value.length > 0);
   if (present.length > LIMITS.labels) return { refused: 'too-many-labels', actual: present.length };
