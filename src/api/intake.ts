@@ -12,13 +12,12 @@ import type { Service } from './service.ts';
 import { WriteLimits } from './write-limits.ts';
 import { WriteMetrics } from './write-metrics.ts';
 
-const MAX_TENANTS = 10_000;
 const TENANTS_RETRY_AFTER_S = 60;
 
 export class Intake {
   readonly #service: Service;
   readonly #metrics: WriteMetrics;
-  readonly #tenants = new TenantLimit(MAX_TENANTS);
+  readonly #tenants: TenantLimit;
   readonly #limits: WriteLimits;
   #isFirst = true;
 
@@ -26,12 +25,13 @@ export class Intake {
     this.#service = service;
     this.#metrics = new WriteMetrics(service.metrics);
     this.#limits = new WriteLimits(service.limits);
+    this.#tenants = new TenantLimit(service.maxTenants);
   }
 
   /** Throws TenantError, or a RequestError (429) if there are too many tenants for a further one. */
   tenantOf(request: FastifyRequest): string {
     const tenant = this.#namedTenant(request);
-    if (!this.#tenants.admits(tenant)) throw tooManyTenants();
+    if (!this.#tenants.admits(tenant)) throw tooManyTenants(this.#tenants.maxTenants);
     return tenant;
   }
 
@@ -118,7 +118,7 @@ export class Intake {
   }
 }
 
-function tooManyTenants(): RequestError {
-  const message = `too many tenants (limit ${MAX_TENANTS}); those that have written since the start are still accepted`;
+function tooManyTenants(limit: number): RequestError {
+  const message = `too many tenants (limit ${limit}); those that have written since the start are still accepted`;
   return new RequestError(429, message, { retryAfterS: TENANTS_RETRY_AFTER_S });
 }

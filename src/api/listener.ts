@@ -10,9 +10,17 @@ import { WRITE_BODY_LIMIT_BYTES } from './request-body.ts';
 import { answersHandshake, guardTls, handshakeOptions } from './tls-guard.ts';
 
 const HEADERS_MAX_BYTES = 16 * 1024;
-const HEADERS_TIMEOUT_MS = 10_000;
-const REQUEST_TIMEOUT_MS = 30_000;
-const TIMEOUT_CHECK_MS = 1000;
+/** How long a client may take. */
+export interface RequestTimeouts {
+  /** For the head of a request. */
+  readonly headersMs: number;
+  /** For all of it. */
+  readonly requestMs: number;
+  /** How often it is looked. */
+  readonly checkMs: number;
+}
+
+const REQUEST_TIMEOUTS: RequestTimeouts = { headersMs: 10_000, requestMs: 30_000, checkMs: 1000 };
 /** Longer than the 5 minutes after which Go's clients, Prometheus among them, close an idle connection themselves. */
 const KEEP_ALIVE_MS = 360_000;
 /** How often connections that fell idle are closed while a listener drains. */
@@ -23,6 +31,7 @@ export interface ListenerOptions {
   readonly clock: Clock;
   /** undefined: plain HTTP. */
   readonly tls: TlsOptions | undefined;
+  readonly timeouts?: RequestTimeouts | undefined;
   /** Calls `pass` for what may become a request, and answers the rest. */
   readonly admit: (request: IncomingMessage, response: ServerResponse, pass: () => void) => void;
   readonly onRequest: (request: IncomingMessage, response: ServerResponse) => void;
@@ -115,16 +124,16 @@ interface BareServer {
   readonly renewTls: (tls: TlsOptions) => void;
 }
 
-function createBareServer({ tls, onHandshakeFailure }: ListenerOptions): BareServer {
+function createBareServer({ tls, timeouts = REQUEST_TIMEOUTS, onHandshakeFailure }: ListenerOptions): BareServer {
   const limits = {
     maxHeaderSize: HEADERS_MAX_BYTES,
-    headersTimeout: HEADERS_TIMEOUT_MS,
-    requestTimeout: REQUEST_TIMEOUT_MS,
-    connectionsCheckingInterval: TIMEOUT_CHECK_MS,
+    headersTimeout: timeouts.headersMs,
+    requestTimeout: timeouts.requestMs,
+    connectionsCheckingInterval: timeouts.checkMs,
     keepAliveTimeout: KEEP_ALIVE_MS,
   };
   if (tls === undefined) return { server: createServer(limits), renewTls: () => {} };
-  const server = createTlsServer({ ...limits, handshakeTimeout: HEADERS_TIMEOUT_MS, ...handshakeOptions(tls) });
+  const server = createTlsServer({ ...limits, handshakeTimeout: timeouts.headersMs, ...handshakeOptions(tls) });
   return { server, renewTls: guardTls(server, tls, onHandshakeFailure) };
 }
 

@@ -12,7 +12,7 @@ import { sendError } from './envelope.ts';
 import { answerTo, ClientGoneError } from './errors.ts';
 import { Intake } from './intake.ts';
 import { addLabelRoutes } from './labels.ts';
-import { Listener } from './listener.ts';
+import { Listener, type RequestTimeouts } from './listener.ts';
 import { notFoundText } from './not-found.ts';
 import { addOtlpRoutes } from './otlp.ts';
 import { addReadRoutes } from './read.ts';
@@ -24,6 +24,8 @@ import { addWriteRoutes } from './write.ts';
 export interface StartServerOptions extends ServiceOptions {
   /** TLS, authentication, headers and rate limit, as they are now and as they change. */
   readonly webConfig: WebConfigFile;
+  /** How long a client may take to send a request and its head; 30 s and 10 s unless told otherwise. */
+  readonly timeouts?: RequestTimeouts;
 }
 
 export interface Server {
@@ -67,6 +69,7 @@ export async function startServer(options: StartServerOptions): Promise<Server> 
         address,
         clock: options.clock,
         tls: webConfig.current.tls,
+        timeouts: options.timeouts,
         admit: (request, response, pass) => gate.admit(request, response, pass),
         onRequest: (request, response) => app.routing(request, response),
         onMalformed: (status) => service.httpMetrics.countUnrouted(status),

@@ -44,6 +44,8 @@ export interface ServiceOptions {
   readonly onFirstWrite: (write: FirstWrite) => void;
   /** POST /-/quit was called and answered. */
   readonly onQuit: () => void;
+  /** Tenants that may store something; 10 000 if not given. */
+  readonly maxTenants?: number | undefined;
   /** What --receive.limits-config-file says; undefined: there is none. */
   readonly limits?: LimitsSource | undefined;
   /** Reads the configuration files anew; rejects with ConfigError. undefined: there are none. */
@@ -59,6 +61,7 @@ type State =
 /** The largest body and what it is unpacked to: a request that is alone is never refused for the room it takes. */
 const IN_FLIGHT_LIMIT_BYTES: number = 2 * WRITE_BODY_LIMIT_BYTES;
 const NOT_READY_RETRY_AFTER_S = 2;
+const MAX_TENANTS = 10_000;
 
 export class Service {
   readonly settings: ServeSettings;
@@ -72,6 +75,7 @@ export class Service {
   readonly reload: (() => Promise<void>) | undefined;
   readonly senders: Senders;
   readonly limits: LimitsSource;
+  readonly maxTenants: number;
   readonly #replayProgress: () => ReplayProgress | undefined;
   #state: State = { kind: 'starting' };
 
@@ -85,13 +89,14 @@ export class Service {
     this.reload = options.reload;
     this.senders = new Senders(options.clock);
     this.limits = options.limits ?? NO_LIMITS;
+    this.maxTenants = options.maxTenants ?? MAX_TENANTS;
     this.#replayProgress = options.replayProgress ?? (() => undefined);
     this.httpMetrics = new HttpMetrics(options.metrics);
     this.bodies = new RequestBodies(IN_FLIGHT_LIMIT_BYTES);
     void options.database.then(
       (database) => {
         if (this.#state.kind !== 'starting') return;
-        this.#limitTenants(database);
+        if (options.limits !== undefined) limitTenants(database, options.limits);
         this.#state = { kind: 'ready', database, readers: options.readers(database) };
       },
       (error: unknown) => {
@@ -99,13 +104,6 @@ export class Service {
         this.#state = { kind: 'failed', message: error instanceof Error ? error.message : String(error) };
       },
     );
-  }
-
-  #limitTenants(database: Database): void {
-    const { limits } = this;
-    const set = (): void => database.setLimits((tenant) => limitsOf(limits.current, tenant));
-    set();
-    limits.onChange(set);
   }
 
   /** The open database. Throws a RequestError (503) while there is none. */
@@ -156,6 +154,12 @@ export class Service {
     else if (state.kind === 'stopping') reason = 'shutting down';
     return new RequestError(503, `not ready: ${reason}`, { retryAfterS: NOT_READY_RETRY_AFTER_S });
   }
+}
+
+function limitTenants(database: Database, limits: LimitsSource): void {
+  const set = (): void => database.setLimits((tenant) => limitsOf(limits.current, tenant));
+  set();
+  limits.onChange(set);
 }
 
 function replayText(progress: ReplayProgress | undefined): string {

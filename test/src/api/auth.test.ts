@@ -1,4 +1,4 @@
-/** What stands before every route: basic authentication, response headers and the rate limit of --web.config.file. */
+/** What stands before every route, besides the rows B48 to B50 of the catalogue: basic authentication, response headers and the rate limit of --web.config.file. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { hashSync } from 'bcryptjs';
@@ -54,49 +54,6 @@ function authorization(user: string, password: string): string {
 }
 
 describe('who is let in', () => {
-  // reliability: B48 and B50.
-  const base64 = (text: string): string => Buffer.from(text, 'latin1').toString('base64');
-  const rows: [what: string, lines: readonly string[], status: number][] = [
-    ['the right password', [authorization('alice', 'open sesame')], 200],
-    ['a password that htpasswd hashed', [authorization('dave', 'dave123')], 200],
-    ['a password of 72 bytes', [authorization('long', 'x'.repeat(72))], 200],
-    ['an empty password that is right', [authorization('empty', '')], 200],
-    ['no name, which is a name', [authorization('', 'nameless')], 200],
-    ['letters beyond ASCII', [authorization('müller', 'pässwörd')], 200],
-    ['the scheme in capitals', [`authorization: BASIC ${base64('alice:open sesame')}`], 200],
-    ['nothing', [], 401],
-    ['a wrong password', [authorization('alice', 'open sesam')], 401],
-    ['a password and more', [authorization('alice', 'open sesame ')], 401],
-    ['a wrong user', [authorization('bob', 'open sesame')], 401],
-    ['the password that stands for nobody in Prometheus', [authorization('bob', 'fakepassword')], 401],
-    ["another user's password", [authorization('alice', 'dave123')], 401],
-    ['a hash as the password', [authorization('alice', USERS.alice)], 401],
-    ['a name with a colon', [authorization('with:colon', 'x')], 401],
-    ['a password that is right for 72 bytes and goes on', [authorization('long', `${'x'.repeat(73)}`)], 401],
-    ['a long password', [authorization('alice', 'x'.repeat(10_000))], 401],
-    ['a password of 1 MiB', [authorization('alice', 'x'.repeat(1024 * 1024))], 431],
-    ['no colon', [`Authorization: Basic ${base64('alice')}`], 401],
-    ['no credentials', ['Authorization: Basic'], 401],
-    ['an empty header', ['Authorization:'], 401],
-    ['bad base64', ['Authorization: Basic YWxpY2U6b3BlbiBzZXNhbWU'], 401],
-    ['base64 of another alphabet', [`Authorization: Basic ${base64('alice:\xff\xff\xfe').replaceAll('/', '_')}`], 401],
-    ['no UTF-8', [`Authorization: Basic ${base64('m\xfcller:p')}`], 401],
-    ['Bearer', ['Authorization: Bearer open-sesame'], 401],
-    ['credentials twice', [authorization('alice', 'open sesame'), authorization('alice', 'open sesame')], 401],
-    ['credentials twice, in other capitals', [authorization('alice', 'open sesame'), 'AUTHORIZATION: Basic x'], 401],
-  ];
-  test.each(rows)('%s', async (_what, lines, status) => {
-    await using api = await serve({ webConfigPath: webConfig(users()) });
-    const answer = await ask(api, ...lines);
-    expect(answer.status).toBe(status);
-    // Once more, when the answer is remembered.
-    expect((await ask(api, ...lines)).status).toBe(status);
-    if (status !== 401) return;
-    expect(answer.text).toMatch(/^WWW-Authenticate: Basic\r$/im);
-    expect(answer.text).toMatch(/^Content-Type: text\/plain; charset=utf-8\r$/im);
-    expect(answer.text).toMatch(/\r\n\r\nUnauthorized\n$/);
-  });
-
   test.each(['/-/healthy', '/-/ready', '/metrics', '/api/v1/write', '/nowhere', '/%zz'])(
     'no path is exempt: %s',
     async (path) => {
@@ -154,6 +111,7 @@ describe('a reload', () => {
   });
 });
 
+// B49 of the catalogue of bad input.
 describe('passwords that are tried', () => {
   test('are limited for an address before bcrypt; who was let in before goes on', async () => {
     await using api = await serve({ webConfigPath: webConfig(users()) });

@@ -136,15 +136,16 @@ export async function write(
 }
 
 /**
- * Sends bytes as they are and returns all that came back until the server closed the connection, or until `enough` says
+ * Sends bytes as they are, from any loopback address, and returns all that came back until the server closed the connection, or until `enough` says
  * so. Writing may fail half-way: a server may answer before it has read everything.
  */
 export async function exchange(
   port: number,
   parts: Iterable<string | Uint8Array>,
   enough: (answer: string) => boolean = () => false,
+  localAddress = '127.0.0.1',
 ): Promise<string> {
-  const socket = connect(port, '127.0.0.1');
+  const socket = connect({ port, host: '127.0.0.1', localAddress });
   let answer = '';
   const ended = new Promise<void>((resolve, reject) => {
     socket.on('data', (bytes) => {

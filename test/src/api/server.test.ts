@@ -60,15 +60,6 @@ describe('a wrong path', () => {
 });
 
 describe('the wrong method', () => {
-  const paths = ['/api/v1/write', '/api/v1/push', '/insert/0/prometheus/', '/insert/1:2/prometheus/api/v1/write'];
-  test.each(paths)('on %s is 405 and Allow: POST', async (path) => {
-    await using api = await serve();
-    for (const method of ['GET', 'PUT', 'DELETE', 'HEAD', 'OPTIONS', 'PATCH']) {
-      const response = await fetch(api.url + path, { method });
-      expect([method, response.status, response.headers.get('allow')]).toEqual([method, 405, 'POST']);
-    }
-  });
-
   test('on a path that is only read is 405 and Allow: GET, HEAD', async () => {
     await using api = await serve();
     const response = await fetch(`${api.url}/-/healthy`, {
@@ -81,25 +72,12 @@ describe('the wrong method', () => {
 });
 
 describe('the lifecycle calls', () => {
-  test.each(['/-/quit', '/-/reload'])('%s is 403 unless enabled', async (path) => {
-    await using api = await serve();
-    const response = await fetch(api.url + path, { method: 'POST' });
-    expect([response.status, await response.text()]).toEqual([403, 'Lifecycle API is not enabled.\n']);
-    expect((await fetch(api.url + path)).status).toBe(405);
-  });
-
   test('quit tells the program after it has answered', async () => {
     let quits = 0;
     await using api = await serve({ settings: { lifecycleEnabled: true }, onQuit: () => quits++ });
     const response = await fetch(`${api.url}/-/quit`, { method: 'PUT' });
     expect(response.status).toBe(200);
     await until('the call', () => quits === 1);
-  });
-
-  test('a page of another site cannot make them', async () => {
-    await using api = await serve({ settings: { lifecycleEnabled: true } });
-    const head = 'POST /-/quit HTTP/1.1\r\nHost: x\r\nConnection: close\r\nSec-Fetch-Site: cross-site\r\n\r\n';
-    expect(statusOf(await exchange(api.port, [head]))).toBe(403);
   });
 
   test('reload says that there is nothing to reload', async () => {
