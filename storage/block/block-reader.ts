@@ -7,7 +7,7 @@ import type { ChunkMeta } from '../index/format.ts';
 import { type IndexedSeries, IndexReader } from '../index/index-reader.ts';
 import { selectPostings } from '../index/postings.ts';
 import { StorageError } from '../lib/errors.ts';
-import type { MetricMetadata, StartTime, StoredExemplar } from '../model/extras.ts';
+import type { MetricMetadata, StartTimes, StoredExemplar } from '../model/extras.ts';
 import type { Labels } from '../model/labels.ts';
 import type { Matcher } from '../model/matcher.ts';
 import type { Chunk, SeriesSource, SourceSeries } from '../model/series-source.ts';
@@ -119,33 +119,34 @@ export class BlockReader implements SeriesSource {
   /** The exemplars of each series in the range, in time order. Throws CorruptionError and what the files throw. */
   async exemplars(series: readonly SourceSeries[], range: TimeRange): Promise<StoredExemplar[][]> {
     const lists = await this.#extras(series, ExtraKind.EXEMPLARS, decodeExemplars);
-    return lists.map((list) => list.filter(({ timeMs }) => timeMs >= range.minTimeMs && timeMs < range.maxTimeMs));
+    return lists.map((list = []) => list.filter(({ timeMs }) => timeMs >= range.minTimeMs && timeMs < range.maxTimeMs));
   }
 
-  /** When the counting of each series began, in time order. Throws CorruptionError and what the files throw. */
-  async startTimes(series: readonly SourceSeries[]): Promise<StartTime[][]> {
-    return await this.#extras(series, ExtraKind.START_TIMES, decodeStartTimes);
+  /** When the counting of each series began. Throws CorruptionError and what the files throw. */
+  async startTimes(series: readonly SourceSeries[]): Promise<StartTimes[]> {
+    const starts = await this.#extras(series, ExtraKind.START_TIMES, decodeStartTimes);
+    return starts.map((one) => one ?? { floats: [], histograms: [] });
   }
 
   /** What the block knows of its metric families, in byte order of their names. Throws as the others. */
   async metadata(): Promise<MetricMetadata[]> {
     const reader = await this.#extraFile(ExtraKind.METADATA);
-    return reader === undefined ? [] : await readExtra(reader, METADATA_REF, decodeMetadata);
+    return reader === undefined ? [] : ((await readExtra(reader, METADATA_REF, decodeMetadata)) ?? []);
   }
 
   async #extras<T>(
     series: readonly SourceSeries[],
     kind: ExtraKind,
-    decode: (content: Uint8Array) => T[] | undefined,
-  ): Promise<T[][]> {
+    decode: (content: Uint8Array) => T | undefined,
+  ): Promise<(T | undefined)[]> {
     const reader = await this.#extraFile(kind);
-    if (reader === undefined) return series.map(() => []);
-    const lists: T[][] = [];
+    if (reader === undefined) return series.map(() => undefined);
+    const extras: (T | undefined)[] = [];
     for (const { chunkRefs } of series) {
       const ref = Math.floor((chunkRefs[0] as number) / CHUNKS_PER_SERIES);
-      lists.push(await readExtra(reader, ref, decode));
+      extras.push(await readExtra(reader, ref, decode));
     }
-    return lists;
+    return extras;
   }
 
   /** The file, if meta.json lists it: in blocks of others, and where Thanos compacted ours, there is none. */
@@ -187,15 +188,17 @@ export class BlockReader implements SeriesSource {
   }
 }
 
+/** What the series has of it; undefined if there is none. */
 async function readExtra<T>(
   reader: ExtraReader,
   ref: number,
-  decode: (content: Uint8Array) => T[] | undefined,
-): Promise<T[]> {
+  decode: (content: Uint8Array) => T | undefined,
+): Promise<T | undefined> {
   const content = await reader.read(ref);
-  const list = content === undefined ? [] : decode(content);
-  if (list === undefined) throw reader.corrupt(ref);
-  return list;
+  if (content === undefined) return undefined;
+  const decoded = decode(content);
+  if (decoded === undefined) throw reader.corrupt(ref);
+  return decoded;
 }
 
 function overlaps(chunk: ChunkMeta, range: TimeRange): boolean {

@@ -8,7 +8,7 @@ import type { ChunkMeta } from '../index/format.ts';
 import { IndexWriter } from '../index/index-writer.ts';
 import type { File, FileSystem } from '../io/file-system.ts';
 import { ByteWriter } from '../lib/bytes.ts';
-import type { MetricMetadata, StartTime, StoredExemplar } from '../model/extras.ts';
+import type { MetricMetadata, StartTimes, StoredExemplar } from '../model/extras.ts';
 import { compareUtf8 } from '../model/labels.ts';
 import type { Chunk } from '../model/series-source.ts';
 import { ChunkWriter, chunkSamples, type SegmentFile } from './chunk-file.ts';
@@ -31,7 +31,7 @@ export interface BlockSeries {
   readonly chunks: readonly Chunk[];
   /** In time order. */
   readonly exemplars?: readonly StoredExemplar[];
-  readonly startTimes?: readonly StartTime[];
+  readonly startTimes?: StartTimes;
 }
 
 export interface BlockInput {
@@ -110,9 +110,10 @@ class ExtrasWriter {
     this.#metadata = new ExtraWriter(fileSystem, directory, ExtraKind.METADATA);
   }
 
-  append(ref: number, { exemplars = [], startTimes = [] }: BlockSeries): void {
+  append(ref: number, { exemplars = [], startTimes }: BlockSeries): void {
     if (exemplars.length > 0) this.#exemplars.append(ref, encodeExemplars(exemplars, this.#content));
-    if (startTimes.length > 0) this.#startTimes.append(ref, encodeStartTimes(startTimes, this.#content));
+    if (startTimes !== undefined && startTimes.floats.length + startTimes.histograms.length > 0)
+      this.#startTimes.append(ref, encodeStartTimes(startTimes, this.#content));
   }
 
   /** Makes the files durable and returns them. */

@@ -3,11 +3,11 @@
  * the difference to the one before it, the first as itself.
  *
  *   exemplars     count uvarint, (time varint, length uvarint, message) *
- *   start times   count uvarint, (time varint, start varint) *
+ *   start times   of floats, then of histograms: count uvarint, (time varint, start varint) *
  *   metadata      count uvarint, (family, type, help, unit) *      strings as length uvarint, UTF-8
  */
 import { ByteReader, ByteWriter } from '../lib/bytes.ts';
-import type { MetricMetadata, StartTime, StoredExemplar } from '../model/extras.ts';
+import type { MetricMetadata, StartTime, StartTimes, StoredExemplar } from '../model/extras.ts';
 
 /** Metadata belongs to no series: its file has one entry, under this ref. */
 export const METADATA_REF = 0;
@@ -30,31 +30,37 @@ export function encodeExemplars(exemplars: readonly StoredExemplar[], out: ByteW
 export function decodeExemplars(content: Uint8Array): StoredExemplar[] | undefined {
   const reader = new ByteReader(content);
   let timeMs = 0;
-  return list(reader, () => {
+  const exemplars = list(reader, () => {
     timeMs += reader.varint();
     return { timeMs, message: reader.raw(reader.uvarint()) };
   });
+  return whole(reader, exemplars);
 }
 
-export function encodeStartTimes(starts: readonly StartTime[], out: ByteWriter): Uint8Array {
+export function encodeStartTimes({ floats, histograms }: StartTimes, out: ByteWriter): Uint8Array {
   out.reset();
-  out.uvarint(starts.length);
-  let before = 0;
-  for (const { timeMs, startMs } of starts) {
-    out.varint(timeMs - before);
-    out.varint(startMs);
-    before = timeMs;
+  for (const starts of [floats, histograms]) {
+    out.uvarint(starts.length);
+    let before = 0;
+    for (const { timeMs, startMs } of starts) {
+      out.varint(timeMs - before);
+      out.varint(startMs);
+      before = timeMs;
+    }
   }
   return out.bytes;
 }
 
-export function decodeStartTimes(content: Uint8Array): StartTime[] | undefined {
+export function decodeStartTimes(content: Uint8Array): StartTimes | undefined {
   const reader = new ByteReader(content);
-  let timeMs = 0;
-  return list(reader, () => {
-    timeMs += reader.varint();
-    return { timeMs, startMs: reader.varint() };
-  });
+  const starts = (): StartTime[] => {
+    let timeMs = 0;
+    return list(reader, () => {
+      timeMs += reader.varint();
+      return { timeMs, startMs: reader.varint() };
+    });
+  };
+  return whole(reader, { floats: starts(), histograms: starts() });
 }
 
 export function encodeMetadata(metadata: readonly MetricMetadata[]): Uint8Array {
@@ -66,12 +72,21 @@ export function encodeMetadata(metadata: readonly MetricMetadata[]): Uint8Array 
 
 export function decodeMetadata(content: Uint8Array): MetricMetadata[] | undefined {
   const reader = new ByteReader(content);
-  return list(reader, () => ({ family: reader.text(), type: reader.text(), help: reader.text(), unit: reader.text() }));
+  const text = (): string => reader.text();
+  return whole(
+    reader,
+    list(reader, () => ({ family: text(), type: text(), help: text(), unit: text() })),
+  );
 }
 
 /** As many as the content says it has; it may say any number, so the first failure ends it. */
-function list<T>(reader: ByteReader, read: () => T): T[] | undefined {
+function list<T>(reader: ByteReader, read: () => T): T[] {
   const items: T[] = [];
   for (let count = reader.uvarint(); count > 0 && !reader.failed; count--) items.push(read());
-  return reader.failed || reader.remaining > 0 ? undefined : items;
+  return items;
+}
+
+/** The value, if it is all that was there. */
+function whole<T>(reader: ByteReader, value: T): T | undefined {
+  return reader.failed || reader.remaining > 0 ? undefined : value;
 }

@@ -1,7 +1,7 @@
 /** The head's items in the form of blocks and queries: histograms as chunks, the rest as lists. */
 import { cutHistograms } from '../chunk/cut-histograms.ts';
 import { StorageError } from '../lib/errors.ts';
-import type { StartTime, StoredExemplar } from '../model/extras.ts';
+import type { StartTime, StartTimes, StoredExemplar } from '../model/extras.ts';
 import type { BucketLayout, HistogramRow, HistogramRun } from '../model/histogram.ts';
 import { decodeHistogramMessage } from '../model/histogram-message.ts';
 import type { Chunk } from '../model/series-source.ts';
@@ -29,15 +29,17 @@ export function exemplarsOf(items: readonly HeadItem[]): StoredExemplar[] {
     .map(({ timeMs, bytes }) => ({ timeMs, message: bytes }));
 }
 
-/** When the counting of floats and histograms began, without repetition; the items ascend in time. */
-export function startTimesOf(items: readonly HeadItem[]): StartTime[] {
-  const starts: StartTime[] = [];
+/** When the counting of floats and of histograms began, without repetition; the items ascend in time. */
+export function startTimesOf(items: readonly HeadItem[]): StartTimes {
+  const floats: StartTime[] = [];
+  const histograms: StartTime[] = [];
   for (const item of items) {
     const startMs = startOf(item);
+    const starts = isHistogramItem(item) ? histograms : floats;
     const isKnown = startMs === (starts.at(-1)?.startMs ?? 0);
     if (startMs !== undefined && !isKnown) starts.push({ timeMs: item.timeMs, startMs });
   }
-  return starts;
+  return { floats, histograms };
 }
 
 /** The start that an item tells; undefined if its kind tells none. */

@@ -6,10 +6,16 @@ export interface StoredExemplar {
   readonly message: Uint8Array;
 }
 
-/** From `timeMs` on, what the series counts has been counted since `startMs`; 0 if that is not known. */
+/** The samples from `timeMs` on have been counted since `startMs`; 0 if that is not known. */
 export interface StartTime {
   readonly timeMs: number;
   readonly startMs: number;
+}
+
+/** Of one series: a float and a histogram of it may have been counted since different times. Both in time order. */
+export interface StartTimes {
+  readonly floats: readonly StartTime[];
+  readonly histograms: readonly StartTime[];
 }
 
 /** What a metric family is, in the words of its senders. */

@@ -112,7 +112,7 @@ function writeOurBlock(directory: string, series: readonly WrittenSeries[], star
           labels: labels.flat().map((text) => symbols.indexOf(text)),
           chunks: mergeChunks([chunks], { minTimeMs: startMs, maxTimeMs: startMs + 2 * HOUR_MS }, codec),
           exemplars: [{ timeMs: startMs, message: Uint8Array.of(1, 2, 3) }],
-          startTimes: [{ timeMs: startMs, startMs: startMs - 1 }],
+          startTimes: { floats: [], histograms: [{ timeMs: startMs, startMs: startMs - 1 }] },
         };
       }),
     metadata: [{ family: 'mixed', type: 'unknown', help: 'Both.', unit: '' }],

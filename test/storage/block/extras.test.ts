@@ -4,14 +4,16 @@ import { type BlockFiles, DirectoryBlockFiles } from '../../../storage/block/blo
 import type { BlockReader } from '../../../storage/block/block-reader.ts';
 import { type BlockSeries, writeBlock } from '../../../storage/block/block-writer.ts';
 import { CorruptionError } from '../../../storage/lib/errors.ts';
-import type { MetricMetadata, StartTime, StoredExemplar } from '../../../storage/model/extras.ts';
+import type { MetricMetadata, StartTimes, StoredExemplar } from '../../../storage/model/extras.ts';
 import { BLOCK_DIRECTORY, blockInput, bytesOf, EVER, openBlock, overwrite, smallSeries } from '../../support/blocks.ts';
 import { SimFileSystem } from '../../support/sim-file-system.ts';
 
 interface Extras {
   readonly exemplars: StoredExemplar[];
-  readonly startTimes: StartTime[];
+  readonly startTimes: StartTimes;
 }
+
+const NO_STARTS: StartTimes = { floats: [], histograms: [] };
 
 const FILES = ['varve-exemplars', 'varve-start-times', 'varve-metadata'];
 
@@ -25,14 +27,20 @@ function exemplar(timeMs: number, text: string): StoredExemplar {
 }
 
 const some: Extras[] = [
-  { exemplars: [exemplar(3, 'one'), exemplar(20, '')], startTimes: [{ timeMs: 0, startMs: -5 }] },
-  { exemplars: [], startTimes: [] },
+  {
+    exemplars: [exemplar(3, 'one'), exemplar(20, '')],
+    startTimes: { floats: [{ timeMs: 0, startMs: -5 }], histograms: [] },
+  },
+  { exemplars: [], startTimes: NO_STARTS },
   {
     exemplars: [exemplar(25, 'three')],
-    startTimes: [
-      { timeMs: 25, startMs: 1_700_000_000_000 },
-      { timeMs: 35, startMs: 0 },
-    ],
+    startTimes: {
+      floats: [{ timeMs: 30, startMs: 29 }],
+      histograms: [
+        { timeMs: 25, startMs: 1_700_000_000_000 },
+        { timeMs: 35, startMs: 0 },
+      ],
+    },
   },
 ];
 
@@ -51,7 +59,7 @@ async function extrasOf(reader: BlockReader): Promise<Extras[]> {
   const startTimes = await reader.startTimes(series);
   return series.map((_, i) => ({
     exemplars: (exemplars[i] ?? []).map(({ timeMs, message }) => ({ timeMs, message: Uint8Array.from(message) })),
-    startTimes: startTimes[i] ?? [],
+    startTimes: startTimes[i] ?? NO_STARTS,
   }));
 }
 
@@ -66,7 +74,7 @@ test('exemplars, start times and metadata are read as they were written', async 
 });
 
 test('meta.json lists the files that there are, with their sizes', async () => {
-  const fileSystem = blockWith([{ exemplars: [exemplar(1, 'x')], startTimes: [] }], []);
+  const fileSystem = blockWith([{ exemplars: [exemplar(1, 'x')], startTimes: NO_STARTS }], []);
   const { meta } = await openBlock(fileSystem);
   expect(meta.thanos?.files?.map(({ rel_path }) => rel_path)).toEqual([
     'chunks/000001',
@@ -81,18 +89,19 @@ test('meta.json lists the files that there are, with their sizes', async () => {
 
 test('a block without such files has none of it', async () => {
   const reader = await openBlock(blockWith([], []));
-  expect(await extrasOf(reader)).toEqual([0, 1, 2].map(() => ({ exemplars: [], startTimes: [] })));
+  expect(await extrasOf(reader)).toEqual([0, 1, 2].map(() => ({ exemplars: [], startTimes: NO_STARTS })));
   expect(await reader.metadata()).toEqual([]);
 });
 
 const time = fc.integer({ min: -(2 ** 45), max: 2 ** 45 });
+const arbitraryStarts = fc
+  .array(fc.record({ timeMs: time, startMs: fc.oneof(fc.constant(0), time) }))
+  .map((list) => list.sort((a, b) => a.timeMs - b.timeMs));
 const arbitraryExtras: fc.Arbitrary<Extras> = fc.record({
   exemplars: fc
     .array(fc.record({ timeMs: time, message: fc.uint8Array({ maxLength: 300 }) }))
     .map((list) => list.sort((a, b) => a.timeMs - b.timeMs)),
-  startTimes: fc
-    .array(fc.record({ timeMs: time, startMs: fc.oneof(fc.constant(0), time) }))
-    .map((list) => list.sort((a, b) => a.timeMs - b.timeMs)),
+  startTimes: fc.record({ floats: arbitraryStarts, histograms: arbitraryStarts }),
 });
 
 test('whatever they are', async () => {
@@ -153,7 +162,7 @@ test('a file of a newer version is refused by name', async () => {
 
 test('of a large file only the table and the wanted entries are read', async () => {
   const large = 'x'.repeat(100_000);
-  const extras = [0, 1, 2].map((i) => ({ exemplars: [exemplar(i, large)], startTimes: [] }));
+  const extras = [0, 1, 2].map((i) => ({ exemplars: [exemplar(i, large)], startTimes: NO_STARTS }));
   const fileSystem = blockWith(extras, []);
   const files = new DirectoryBlockFiles(fileSystem, BLOCK_DIRECTORY);
   let read = 0;
@@ -172,7 +181,7 @@ test('of a large file only the table and the wanted entries are read', async () 
 });
 
 test('the bytes of a file of exemplars', () => {
-  const fileSystem = blockWith([{ exemplars: [exemplar(3, 'one'), exemplar(20, '')], startTimes: [] }], []);
+  const fileSystem = blockWith([{ exemplars: [exemplar(3, 'one'), exemplar(20, '')], startTimes: NO_STARTS }], []);
   // As in docs/formats/block.md.
   expect(Buffer.from(bytesOf(fileSystem, 'varve-exemplars')).toString('hex')).toBe(
     '5641525801010000' + '151061ce0206036f6e652200' + '000000040000000000000008' + '00000001b634f3ec',

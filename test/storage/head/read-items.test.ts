@@ -70,7 +70,7 @@ test('exemplars are handed on as they came, beside other items', () => {
   expect(histogramChunks([item])).toEqual([]);
 });
 
-test('start times are those of floats and histograms, each change once', () => {
+test('start times are those of floats and of histograms, each change once', () => {
   const start = (timeMs: number, startMs: number): HeadItem => {
     const bytes = new Uint8Array(8);
     new DataView(bytes.buffer).setBigInt64(0, BigInt(startMs), true);
@@ -85,10 +85,16 @@ test('start times are those of floats and histograms, each change once', () => {
     start(6000, 0),
     itemOf(stale(7000, false)),
   ];
-  expect(startTimesOf(items)).toEqual([
-    { timeMs: 2000, startMs: 500 },
-    { timeMs: 4000, startMs: 3500 },
-    { timeMs: 6000, startMs: 0 },
-  ]);
+  expect(startTimesOf(items)).toEqual({
+    floats: [
+      { timeMs: 4000, startMs: 3500 },
+      { timeMs: 6000, startMs: 0 },
+    ],
+    histograms: [
+      { timeMs: 2000, startMs: 500 },
+      { timeMs: 5000, startMs: 3500 },
+      { timeMs: 7000, startMs: 0 },
+    ],
+  });
   expect(() => startTimesOf([{ ...start(1, 2), bytes: Uint8Array.of(1) }])).toThrow('a start time of 1 bytes');
 });
