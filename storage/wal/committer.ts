@@ -24,6 +24,8 @@ import { SpareSegments } from './spare-segments.ts';
 /** Byte addresses in the shared memory of the words and the ring (storage/kernel/layout.ts); words are u32. */
 export interface WalAddresses {
   readonly head: number;
+  /** Up to where the log is to be written now: behind it are requests that others may still join. */
+  readonly wanted: number;
   readonly tail: number;
   readonly state: number;
   readonly stop: number;

@@ -1,6 +1,7 @@
 /**
  * The thread of the log: an activity (storage/io/executor.ts) that does nothing but commit, so that no other work of
- * the process delays an acknowledgement. It sleeps on the head word, which the main thread notifies after it advanced.
+ * the process delays an acknowledgement. It sleeps on the word that says up to where the log is wanted on disk, and takes
+ * all that is there when it wakes.
  */
 import type { Port } from '../io/executor.ts';
 import type { World } from '../io/world.ts';
@@ -33,7 +34,7 @@ const RETRY_INTERVAL_MS = 250;
 /** Bounds how late a stop is seen by a thread that nobody wakes. */
 const IDLE_WAIT_MS = 200;
 
-/** Resolves after the stop word was set to 1 (notify the head word too, to be heard at once), or after a bug. */
+/** Resolves after the stop word was set to 1 (notify the wanted word too, to be heard at once), or after a bug. */
 export async function run(port: Port, init: WalThreadInit, world: World): Promise<void> {
   const post = (message: WalThreadMessage): void => port.post(message);
   try {
@@ -68,15 +69,15 @@ class CommitLoop {
     const words = this.#words;
     const { addresses } = this.#init;
     for (;;) {
-      // Loaded before the commit: what arrives after it is seen by the commit, or makes the wait return at once.
+      // Loaded before the commit: what is asked for after it is seen by the commit, or makes the wait return at once.
       const stop = Atomics.load(words, addresses.stop >> 2) === 1;
-      const head = Atomics.load(words, addresses.head >> 2);
+      const wanted = Atomics.load(words, addresses.wanted >> 2);
       const sync = stop || this.#isSyncDue();
       const outcome = this.#committer.commit(sync);
       if (outcome === undefined) {
         if (stop) return;
         const hasMoreToMake = this.#growSpares();
-        if (!hasMoreToMake) await this.#world.wait(words, addresses.head >> 2, head, this.#idleMs());
+        if (!hasMoreToMake) await this.#world.wait(words, addresses.wanted >> 2, wanted, this.#idleMs());
       } else if ('failing' in outcome) {
         this.#unsyncedSinceMs = undefined;
         this.#post({ failing: outcome.failing });
@@ -84,7 +85,9 @@ class CommitLoop {
         await this.#world.wait(words, addresses.stop >> 2, 0, RETRY_INTERVAL_MS);
       } else {
         this.#tell(outcome, sync);
-        this.#growSpares();
+        // What came meanwhile is not asked for yet: the next group is not whole.
+        const hasMoreToMake = this.#growSpares();
+        if (!hasMoreToMake && !stop) await this.#world.wait(words, addresses.wanted >> 2, wanted, this.#idleMs());
       }
     }
   }

@@ -8,11 +8,13 @@ import { moduleUrl } from '../io/executor.ts';
 import * as L from '../kernel/layout.ts';
 import type { SharedMemory } from '../kernel/shared-memory.ts';
 import { StorageError } from '../lib/errors.ts';
+import { CommitGroup } from './commit-group.ts';
 import type { WalAddresses } from './committer.ts';
 import type { WalThreadInit, WalThreadMessage } from './wal-thread.ts';
 
 const addresses: WalAddresses = {
   head: L.WAL_HEAD,
+  wanted: L.WAL_WANTED,
   tail: L.WAL_TAIL,
   state: L.WAL_STATE,
   stop: L.WAL_STOP,
@@ -33,7 +35,7 @@ export interface WalOptions {
   /** How long a write may be answered before it is synced; 0: it is answered after. */
   readonly syncIntervalMs: number;
   readonly executor: Executor;
-  readonly clock: Pick<Clock, 'monotonicMs'>;
+  readonly clock: Pick<Clock, 'monotonicMs' | 'after'>;
   readonly onFailing: (message: string) => void;
   readonly onRecovered: () => void;
   /** Writes have to stop, or may go on, for the space that is left on the disk. */
@@ -65,6 +67,7 @@ export class Wal {
   readonly #acceptWaiters: Waiter[] = [];
   /** Of what is not durable yet; positions rise. */
   readonly #marks: Mark[] = [];
+  readonly #group: CommitGroup;
   readonly #ended = Promise.withResolvers<void>();
   #durable = 0;
   /** Written, durable or not; of use only if the log does not sync at each commit. */
@@ -79,6 +82,11 @@ export class Wal {
     const { dataDirectory, segmentBytes, firstSegment, syncIntervalMs } = options;
     const { buffer } = memory.memory;
     this.#words = new Int32Array(buffer);
+    this.#group = new CommitGroup(options.clock, {
+      position: () => this.position,
+      waiting: () => this.#waiters.length + this.#acceptWaiters.length,
+      send: () => this.#send(),
+    });
     const init: WalThreadInit = {
       memory: buffer,
       addresses,
@@ -137,12 +145,17 @@ export class Wal {
     return this.position - this.#durable;
   }
 
-  /** Sends what is in the ring on its way to disk. */
+  /** Sends what is in the ring on its way to disk: soon, together with what other requests add to it. */
   wake(): void {
     const { position } = this;
     if (position > (this.#marks.at(-1)?.position ?? this.#durable))
       this.#marks.push({ position, atMs: this.#options.clock.monotonicMs() });
-    this.#options.executor.notify(this.#words, L.WAL_HEAD / 4);
+    this.#group.join();
+  }
+
+  #send(): void {
+    this.#memory.storeWord(L.WAL_WANTED, this.#memory.loadWord(L.WAL_HEAD));
+    this.#options.executor.notify(this.#words, L.WAL_WANTED / 4);
   }
 
   /**
@@ -167,15 +180,16 @@ export class Wal {
 
   #wait(position: number, waiters: Waiter[]): Promise<void> {
     if (this.#failure !== undefined) return Promise.reject(unavailable(this.#failure));
+    const durable = new Promise<void>((resolve, reject) => waiters.push({ position, resolve, reject }));
     this.wake();
-    return new Promise((resolve, reject) => waiters.push({ position, resolve, reject }));
+    return durable;
   }
 
   /** Writes what is queued, as far as the disk lets it, and ends the thread. Whoever still waits then is refused. */
   async close(): Promise<void> {
     this.#memory.storeWord(L.WAL_STOP, 1);
     this.#options.executor.notify(this.#words, L.WAL_STOP / 4);
-    this.wake();
+    this.#send();
     await this.#ended.promise;
   }
 

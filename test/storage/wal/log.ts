@@ -7,6 +7,7 @@ import { type RecoveryReport, recoverWal } from '../../../storage/wal/recovery.t
 function ringAddresses(ringBytes: number): WalAddresses {
   return {
     head: 64,
+    wanted: 64,
     tail: 128,
     state: 132,
     stop: 136,
