@@ -4,7 +4,8 @@ import { RequestError } from './errors.ts';
 const MEDIA_TYPE = 'application/x-protobuf';
 const V1_MESSAGE = 'prometheus.WriteRequest';
 const V2_MESSAGE = 'io.prometheus.write.v2.Request';
-const ACCEPTED = `${MEDIA_TYPE} or ${MEDIA_TYPE};proto=${V1_MESSAGE} (remote write 1.0)`;
+const V2_CONTENT_TYPE = `${MEDIA_TYPE};proto=${V2_MESSAGE}`;
+const ACCEPTED = `${MEDIA_TYPE};proto=${V1_MESSAGE} (remote write 1.0, also without proto=) or ${V2_CONTENT_TYPE} (2.0)`;
 /** No Content-Type that is accepted comes near it. */
 const CONTENT_TYPE_MAX_CHARACTERS = 256;
 const SHOWN_CHARACTERS = 80;
@@ -12,22 +13,24 @@ const SHOWN_CHARACTERS = 80;
 /** The first bytes of snappy's framed (stream) format, which is not the block format of remote write. */
 const FRAMED_SNAPPY: Buffer = Buffer.from('\xff\x06\x00\x00sNaPpY', 'latin1');
 
-/** For writes: throws a RequestError (415) that names what is accepted. A request without the header is taken as remote write 1.0. */
-export function checkContentType(contentType: string | undefined): void {
-  if (contentType === undefined || contentType === MEDIA_TYPE) return;
-  const message = messageOf(contentType);
-  if (message === V1_MESSAGE) return;
-  if (message === V2_MESSAGE) {
-    throw new RequestError(415, `remote write 2.0 (${V2_MESSAGE}) is not accepted yet: send ${ACCEPTED}`);
-  }
-  throw new RequestError(
-    415,
-    `Content-Type ${quoted(contentType)} is not accepted: send ${ACCEPTED}; ${V2_MESSAGE} is not accepted yet`,
-  );
+/** For writes: which message the body is, by its Content-Type alone; undefined if that makes no sense. Without one it is of 1.0. */
+export function announcedProtocol(contentType: string | undefined): 'v1' | 'v2' | undefined {
+  const message = contentType === undefined ? V1_MESSAGE : messageOf(contentType);
+  if (message === V1_MESSAGE) return 'v1';
+  return message === V2_MESSAGE ? 'v2' : undefined;
+}
+
+/** As `announcedProtocol`; throws a RequestError (415) that names what is accepted. */
+export function writeProtocol(contentType: string | undefined): 'v1' | 'v2' {
+  const protocol = announcedProtocol(contentType);
+  if (protocol !== undefined) return protocol;
+  throw new RequestError(415, `Content-Type ${quoted(contentType ?? '')} is not accepted: send ${ACCEPTED}`);
 }
 
 /** The protobuf message that a Content-Type announces, or undefined if it makes no sense. */
 function messageOf(contentType: string): string | undefined {
+  if (contentType === MEDIA_TYPE) return V1_MESSAGE;
+  if (contentType === V2_CONTENT_TYPE) return V2_MESSAGE;
   if (contentType.length > CONTENT_TYPE_MAX_CHARACTERS) return undefined;
   const [mediaType, ...parameters] = contentType.split(';').map((part) => part.trim());
   if (mediaType?.toLowerCase() !== MEDIA_TYPE) return undefined;
@@ -61,7 +64,7 @@ function encodingRefused(contentEncoding: string, accepted: string): RequestErro
 }
 
 /** Throws a RequestError (400) for snappy bodies that need no decoder to be refused. */
-export function checkBody(body: Buffer, message: 'WriteRequest' | 'ReadRequest'): void {
+export function checkBody(body: Buffer, message: 'WriteRequest' | 'Request' | 'ReadRequest'): void {
   if (body.length === 0) throw new RequestError(400, `empty body: a snappy-compressed ${message} is required`);
   if (body[0] === 0xff && body.subarray(0, FRAMED_SNAPPY.length).equals(FRAMED_SNAPPY)) {
     throw new RequestError(400, 'snappy: block format required, this is the framed format');

@@ -22,7 +22,7 @@ export interface Route {
   readonly paths: readonly string[];
   readonly errorsAs: ErrorForm;
   /** Looks at the request's headers before its body is read; throws to refuse it. */
-  readonly admit?: (request: FastifyRequest) => void;
+  readonly admit?: (request: FastifyRequest, reply: FastifyReply) => void;
   /** Answers by `reply.send`, or by returning what is to be sent; throws for anything else. */
   readonly respond: (request: FastifyRequest, reply: FastifyReply) => unknown;
 }
@@ -43,8 +43,8 @@ export function addRoute(app: FastifyInstance, route: Route): void {
       ...(admit === undefined
         ? {}
         : {
-            onRequest: (request, _reply, done) => {
-              admit(request);
+            onRequest: (request, reply, done) => {
+              admit(request, reply);
               done();
             },
           }),

@@ -19,7 +19,7 @@ const LOOK_EVERY_MS = 60_000;
 const LOOK_BYTES = 256 * 1024;
 
 /** How the samples came. */
-export type Protocol = 'remote-write-1.0' | 'otlp';
+export type Protocol = 'remote-write-1.0' | 'remote-write-2.0' | 'otlp';
 
 /** What a sender is told by besides its address and user agent. */
 export interface SenderFacts {
@@ -48,6 +48,11 @@ export interface SenderReport {
   /** Why samples or a whole request were refused last; '' if none ever was. */
   readonly lastRejection: string;
   readonly lastRejectionTime?: string;
+  /**
+   * How far the newest sample of the last request that stored any was ahead of our clock: a little behind is usual, ahead
+   * is a wrong clock, and much behind a sender that catches up or whose clock is wrong.
+   */
+  readonly clockSkewSeconds?: number;
   /** What all its series have, as far as it was looked: the sender's external labels, and what else never differs. */
   readonly externalLabels: Readonly<Record<string, string>>;
 }
@@ -79,6 +84,7 @@ class Sender {
   #lastRejectionMs = 0;
   #sharedLabels: SharedLabels | undefined;
   #lookedMs = Number.NEGATIVE_INFINITY;
+  #aheadMs: number | undefined;
   /** Samples of late, each worth e^(−age / RATE_MS). */
   #recentSamples = 0;
 
@@ -96,7 +102,8 @@ class Sender {
     this.#stored += outcome.stored;
     this.#duplicates += outcome.duplicates;
     this.#conflicts += outcome.conflicts;
-    if (outcome.rejected === 0) return;
+    if (outcome.newestMs !== undefined) this.#aheadMs = outcome.newestMs - this.#lastSeenMs;
+    if (outcome.message === '') return;
     for (const [reason, samples] of outcome.rejectedBy) {
       this.#rejected.set(reason, (this.#rejected.get(reason) ?? 0) + samples);
     }
@@ -117,11 +124,10 @@ class Sender {
 
   /** Now and then, looks into a body that the engine took. */
   look(body: Uint8Array, { compression, protocol }: WriteFormat): void {
-    if (protocol === 'v2') return;
     if (this.#lastSeenMs - this.#lookedMs < LOOK_EVERY_MS || body.length > LOOK_BYTES) return;
     this.#lookedMs = this.#lastSeenMs;
     const message = compression !== 'none' ? (uncompressSync(Buffer.from(body)) as Buffer) : body;
-    const labels = sharedLabels(message);
+    const labels = sharedLabels(message, protocol);
     if (labels !== undefined) this.#sharedLabels = inBoth(this.#sharedLabels, labels);
   }
 
@@ -141,6 +147,7 @@ class Sender {
       rejected: Object.fromEntries(this.#rejected),
       lastRejection: this.#lastRejection,
       ...(this.#lastRejectionMs === 0 ? {} : { lastRejectionTime: new Date(this.#lastRejectionMs).toISOString() }),
+      ...(this.#aheadMs === undefined ? {} : { clockSkewSeconds: this.#aheadMs / 1000 }),
       externalLabels: Object.fromEntries(this.#sharedLabels ?? []),
     };
   }

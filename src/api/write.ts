@@ -5,14 +5,17 @@ import { refuseCrossSite } from './cross-site.ts';
 import { tellDurability } from './durability.ts';
 import { RequestError } from './errors.ts';
 import type { Intake } from './intake.ts';
-import { checkBody, checkContentType, writeEncoding } from './remote-headers.ts';
+import { announcedProtocol, checkBody, writeEncoding, writeProtocol } from './remote-headers.ts';
 import { WRITE_BODY_LIMIT_BYTES, zstdDecoder } from './request-body.ts';
 import { addRoute } from './routes.ts';
 import type { Protocol, SenderFacts } from './senders.ts';
 import type { Service } from './service.ts';
 import { declaredBytes } from './write-limits.ts';
+import { tellWritten } from './written-headers.ts';
 
-const PROTOCOL: Protocol = 'remote-write-1.0';
+type Version = 'v1' | 'v2';
+const PROTOCOLS: Readonly<Record<Version, Protocol>> = { v1: 'remote-write-1.0', v2: 'remote-write-2.0' };
+const MESSAGES = { v1: 'WriteRequest', v2: 'Request' } as const;
 
 /** Those of Prometheus, Thanos, Mimir, Cortex and VictoriaMetrics: who moves here changes the host and nothing else. */
 const WRITE_PATHS: readonly string[] = [
@@ -32,7 +35,11 @@ export function addWriteRoutes(app: FastifyInstance, service: Service, intake: I
     methods: ['POST'],
     paths: WRITE_PATHS,
     errorsAs: 'text',
-    admit: (request) => admit(request, service, intake),
+    admit(request, reply) {
+      // On every answer, also to what is refused before its body is read.
+      if (versionOf(request) === 'v2') tellWritten(reply);
+      admit(request, service, intake);
+    },
     respond(request, reply) {
       tellDurability(reply, service.settings);
       return intake.inTurn(() => respond(request, reply, service, intake));
@@ -40,13 +47,22 @@ export function addWriteRoutes(app: FastifyInstance, service: Service, intake: I
   });
 }
 
+/** That of the request's Content-Type; what is refused for it is taken as 1.0. */
+function versionOf(request: FastifyRequest): Version {
+  return announcedProtocol(request.raw.headers['content-type']) ?? 'v1';
+}
+
+function protocolOf(request: FastifyRequest): Protocol {
+  return PROTOCOLS[versionOf(request)];
+}
+
 /** Everything that can be known before the body is read. */
 function admit(request: FastifyRequest, service: Service, intake: Intake): void {
   service.requireReady();
   const headers = request.raw.headers;
   refuseCrossSite(headers);
-  intake.check(request, PROTOCOL, () => {
-    checkContentType(headers['content-type']);
+  intake.check(request, protocolOf(request), () => {
+    writeProtocol(headers['content-type']);
     writeEncoding(headers['content-encoding']);
     service.bodies.admit(headers['content-length'], WRITE_BODY_LIMIT_BYTES);
     intake.checkBytes(request, Number(headers['content-length'] ?? 0));
@@ -59,14 +75,15 @@ async function respond(
   service: Service,
   intake: Intake,
 ): Promise<FastifyReply> {
-  const from = { tenant: intake.tenantOf(request), protocol: PROTOCOL };
+  const from = { tenant: intake.tenantOf(request), protocol: protocolOf(request) };
   const isZstd = writeEncoding(request.raw.headers['content-encoding']) === 'zstd';
   const body = await service.bodies.read(request.raw, WRITE_BODY_LIMIT_BYTES);
   try {
     const outcome = isZstd
       ? await writeZstd(request, from, body, service, intake)
       : await writeSnappy(request, from, body, intake);
-    if (outcome.rejected > 0) throw new RequestError(400, outcome.message);
+    if (versionOf(request) === 'v2') tellWritten(reply, outcome.written);
+    if (outcome.message !== '') throw new RequestError(400, outcome.message);
   } finally {
     service.bodies.release(body);
   }
@@ -74,11 +91,12 @@ async function respond(
 }
 
 function writeSnappy(request: FastifyRequest, from: SenderFacts, body: Buffer, intake: Intake): Promise<WriteOutcome> {
-  intake.check(request, PROTOCOL, () => {
-    checkBody(body, 'WriteRequest');
+  const protocol = versionOf(request);
+  intake.check(request, from.protocol, () => {
+    checkBody(body, MESSAGES[protocol]);
     intake.checkBytes(request, Math.max(body.length, declaredBytes(body)));
   });
-  return intake.write(request, from, body, { compression: 'snappy' });
+  return intake.write(request, from, body, { compression: 'snappy', protocol });
 }
 
 async function writeZstd(
@@ -88,10 +106,10 @@ async function writeZstd(
   { bodies }: Service,
   intake: Intake,
 ): Promise<WriteOutcome> {
-  const body = await intake.unpack(request, PROTOCOL, packed, zstdDecoder);
+  const body = await intake.unpack(request, from.protocol, packed, zstdDecoder);
   try {
-    intake.check(request, PROTOCOL, () => intake.checkBytes(request, Math.max(packed.length, body.length)));
-    return await intake.write(request, from, body, { compression: 'none' });
+    intake.check(request, from.protocol, () => intake.checkBytes(request, Math.max(packed.length, body.length)));
+    return await intake.write(request, from, body, { compression: 'none', protocol: versionOf(request) });
   } finally {
     bodies.release(body);
   }

@@ -7,13 +7,20 @@ export type SharedLabels = ReadonlyMap<string, string>;
 /** So many series of a request are looked at, spread over it. */
 const LOOKED_AT = 100;
 
-/** Of a decompressed WriteRequest of remote write 1.0 that the engine took; undefined if it has no series. */
-export function sharedLabels(message: Uint8Array): SharedLabels | undefined {
-  const starts = seriesStarts(message);
+/** Fields of the request and of a series. */
+const V1_SERIES = 1;
+const V2_SYMBOLS = 4;
+const V2_SERIES = 5;
+const LABELS = 1;
+
+/** Of a decompressed request that the engine took; undefined if it has no series. */
+export function sharedLabels(message: Uint8Array, protocol: 'v1' | 'v2' = 'v1'): SharedLabels | undefined {
+  const starts = fieldStarts(message, protocol === 'v1' ? V1_SERIES : V2_SERIES);
+  const labelsOf = protocol === 'v1' ? labelsAt : symbolLabels(message);
   const step = Math.max(1, Math.floor(starts.length / LOOKED_AT));
   let common: SharedLabels | undefined;
   for (let i = 0; i < starts.length && common?.size !== 0; i += step) {
-    common = inBoth(common, labelsAt(message, starts[i] as number));
+    common = inBoth(common, labelsOf(message, starts[i] as number));
   }
   return common;
 }
@@ -24,12 +31,13 @@ export function inBoth(first: SharedLabels | undefined, second: SharedLabels): S
   return new Map([...first].filter(([name, value]) => second.get(name) === value));
 }
 
-function seriesStarts(message: Uint8Array): number[] {
+/** Where the lengths of a repeated field stand. */
+function fieldStarts(message: Uint8Array, field: number): number[] {
   const reader = protobuf.Reader.create(message);
   const starts: number[] = [];
   while (reader.pos < reader.len) {
     const tag = reader.uint32();
-    if (tag >>> 3 === 1) starts.push(reader.pos);
+    if (tag >>> 3 === field) starts.push(reader.pos);
     reader.skipType(tag & 7);
   }
   return starts;
@@ -41,7 +49,7 @@ function labelsAt(message: Uint8Array, start: number): SharedLabels {
   const labels = new Map<string, string>();
   for (const end = reader.uint32() + reader.pos; reader.pos < end; ) {
     const tag = reader.uint32();
-    if (tag >>> 3 !== 1) reader.skipType(tag & 7);
+    if (tag >>> 3 !== LABELS) reader.skipType(tag & 7);
     else {
       const [name, value] = readLabel(reader);
       if (name !== '__name__') labels.set(name, value);
@@ -59,4 +67,38 @@ function readLabel(reader: protobuf.Reader): [name: string, value: string] {
     else reader.skipType(tag & 7);
   }
   return label;
+}
+
+/** Reads the labels of series of a 2.0 message, whose texts are looked up when they are needed. */
+function symbolLabels(message: Uint8Array): (message: Uint8Array, start: number) => SharedLabels {
+  const starts = fieldStarts(message, V2_SYMBOLS);
+  const reader = protobuf.Reader.create(message);
+  const textOf = (ref: number | undefined): string => {
+    reader.pos = starts[ref ?? 0] as number;
+    return reader.string();
+  };
+  return (_, start) => {
+    const refs = refsAt(message, start);
+    const labels = new Map<string, string>();
+    for (let i = 0; i < refs.length; i += 2) {
+      if (refs.some((ref) => ref >= starts.length)) break; // a series that was refused
+      const name = textOf(refs[i]);
+      if (name !== '__name__') labels.set(name, textOf(refs[i + 1]));
+    }
+    return labels;
+  };
+}
+
+function refsAt(message: Uint8Array, start: number): number[] {
+  const reader = protobuf.Reader.create(message);
+  reader.pos = start;
+  const refs: number[] = [];
+  for (const end = reader.uint32() + reader.pos; reader.pos < end; ) {
+    const tag = reader.uint32();
+    if (tag === LABELS << 3) refs.push(reader.uint32());
+    else if (tag === ((LABELS << 3) | 2))
+      for (const stop = reader.uint32() + reader.pos; reader.pos < stop; ) refs.push(reader.uint32());
+    else reader.skipType(tag & 7);
+  }
+  return refs;
 }

@@ -15,6 +15,7 @@ import { TemporaryDirectory } from '../../support/temporary-directory.ts';
 import { until } from '../../support/until.ts';
 import { ACCESS, WEB_CONFIG } from './catalogue/access.ts';
 import { BODIES } from './catalogue/bodies.ts';
+import { REMOTE_WRITE_V2 } from './catalogue/remote-write-v2.ts';
 import {
   type Answer,
   answerOf,
@@ -35,16 +36,10 @@ import { SAMPLES } from './catalogue/samples.ts';
 import { LIMITS, TENANTS } from './catalogue/tenants.ts';
 import { exchange, type ServeOptions, serve, serveDatabase, statusOf, write } from './serve.ts';
 
-const ROWS: readonly Row[] = [...BODIES, ...SAMPLES, ...TENANTS, ...ACCESS];
+const ROWS: readonly Row[] = [...BODIES, ...REMOTE_WRITE_V2, ...SAMPLES, ...TENANTS, ...ACCESS];
 
 /** Rows that need more than one answer stand below, or where what they need is. */
 const ELSEWHERE: Readonly<Record<number, string>> = {
-  8: 'remote write 2.0',
-  14: 'remote write 2.0',
-  15: 'remote write 2.0',
-  16: 'remote write 2.0',
-  17: 'remote write 2.0',
-  18: 'remote write 2.0',
   21: 'below',
   42: 'compaction and downsampling',
   43: 'histograms',
@@ -147,10 +142,19 @@ test.each(titled)('%s', async (_title, row, ownTenant) => {
   const answer: Answer = answerOf(await row.send({ api, tenant }));
   expect(answer).toMatchObject({ status: row.status, text: expect.stringMatching(row.text ?? /^$/) });
   if (row.header !== undefined) expect(answer.headers.get(row.header[0])).toMatch(row.header[1]);
+  expect(writtenOf(answer)).toEqual(row.written);
   expect(gained(before, await counted(metrics))).toEqual(expected(row.counts ?? {}));
   await expectUnharmed(reading);
   expect(differences(await stored(reading, tenant), seriesMap(row.content ?? []))).toEqual([]);
 });
+
+/** What the headers of remote write 2.0 say; undefined if there are none. */
+function writtenOf({ headers }: Answer): number[] | undefined {
+  const told = ['samples', 'histograms', 'exemplars'].map((kind) =>
+    headers.get(`x-prometheus-remote-write-${kind}-written`),
+  );
+  return told.every((count) => count === null) ? undefined : told.map((count) => Number(count ?? Number.NaN));
+}
 
 function stored(url: string, tenant: string): ReturnType<typeof readSamples> {
   return readSamples(url, { startMs: 0, endMs: nowMs + 86_400_000, matchers: EVERYTHING }, tenant);

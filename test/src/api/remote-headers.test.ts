@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { checkBody, checkContentEncoding, checkContentType, writeEncoding } from '../../../src/api/remote-headers.ts';
+import { checkBody, checkContentEncoding, writeEncoding, writeProtocol } from '../../../src/api/remote-headers.ts';
 
 describe('the Content-Type of a write', () => {
   test.each([
@@ -10,7 +10,7 @@ describe('the Content-Type of a write', () => {
     'application/x-protobuf; proto=prometheus.WriteRequest',
     'application/x-protobuf; Proto="prometheus.WriteRequest"',
     'application/x-protobuf;charset=utf-8',
-  ])('may be %s', (contentType) => expect(() => checkContentType(contentType)).not.toThrow());
+  ])('may be %s, which is 1.0', (contentType) => expect(writeProtocol(contentType)).toBe('v1'));
 
   test.each([
     '',
@@ -23,7 +23,7 @@ describe('the Content-Type of a write', () => {
     'application/x-protobuf; proto=prometheus.WriteRequest; proto=prometheus.WriteRequest',
     `application/x-protobuf; ${'x'.repeat(8192)}=1`,
   ])('may not be %s: 415 names both messages', (contentType) => {
-    expect(() => checkContentType(contentType)).toThrow(
+    expect(() => writeProtocol(contentType)).toThrow(
       expect.objectContaining({
         status: 415,
         message: expect.stringMatching(/prometheus\.WriteRequest.*io\.prometheus\.write\.v2\.Request/),
@@ -31,11 +31,10 @@ describe('the Content-Type of a write', () => {
     );
   });
 
-  test('may not be remote write 2.0 yet', () => {
-    expect(() => checkContentType('application/x-protobuf;proto=io.prometheus.write.v2.Request')).toThrow(
-      /^remote write 2.0 \(io.prometheus.write.v2.Request\) is not accepted yet: send application\/x-protobuf/,
-    );
-  });
+  test.each([
+    'application/x-protobuf;proto=io.prometheus.write.v2.Request',
+    'application/x-protobuf; proto="io.prometheus.write.v2.Request"',
+  ])('may be %s, which is 2.0', (contentType) => expect(writeProtocol(contentType)).toBe('v2'));
 });
 
 describe('the Content-Encoding', () => {

@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { expect, test } from 'vitest';
 import { type SenderFacts, type SenderReportWithLag, Senders } from '../../../src/api/senders.ts';
 import { writeRequest } from '../../support/remote-write.ts';
+import { HEADERS_V2, writeRequestV2 } from '../../support/remote-write-v2.ts';
 import { serve, serveDatabase, write } from './serve.ts';
 
 const UP = [['__name__', 'up']] as const;
@@ -93,11 +94,47 @@ test('what all series of a sender have stands in its row, and its queues with th
 
 test('what is refused by its headers is in the row of its sender, too', async () => {
   await using api = await serveDatabase();
-  const headers = { 'content-type': 'application/x-protobuf;proto=io.prometheus.write.v2.Request' };
+  const headers = { 'content-type': 'application/x-protobuf;proto=unheard.of' };
   expect((await write(api.url, Buffer.from('x'), { headers })).status).toBe(415);
   expect(await reports(api.url)).toMatchObject([
-    { requests: 1, failedRequests: 1, received: 0, lastRejection: expect.stringContaining('remote write 2.0') },
+    { requests: 1, failedRequests: 1, received: 0, lastRejection: expect.stringContaining('unheard.of') },
   ]);
+});
+
+test('a sender of remote write 2.0 has a row of its own, with what is wrong in its requests and its external labels', async () => {
+  await using api = await serveDatabase();
+  const samples = [[Date.now(), 1]] as const;
+  const labels = [...UP, ['cluster', 'eu']] as const;
+  const body = writeRequestV2([{ labels, samples }, { labels: [...labels, ['job', 'a']], samples }, { labels }]);
+  const headers = { ...HEADERS_V2, 'user-agent': 'Prometheus/3.7.3' };
+  expect((await write(api.url, body, { headers })).status).toBe(400);
+  expect((await write(api.url, Buffer.from('x'), { headers })).status).toBe(400);
+  expect(await reports(api.url)).toMatchObject([
+    {
+      protocol: 'remote-write-2.0',
+      requests: 2,
+      failedRequests: 1,
+      received: 2,
+      stored: 2,
+      rejected: {},
+      externalLabels: { cluster: 'eu' },
+      lastRejection: expect.stringContaining('snappy'),
+    },
+  ]);
+});
+
+test('a row says how far the newest sample that was stored is ahead of the clock', () => {
+  const nowMs = 1_000_000;
+  const senders = new Senders({ nowMs: () => nowMs });
+  const skew = (): number | undefined => senders.report()[0]?.clockSkewSeconds;
+  const sender = senders.of(requestOf('a'), T);
+  sender.count(OUTCOME);
+  expect(skew()).toBeUndefined();
+  sender.count({ ...OUTCOME, newestMs: nowMs - 2500 });
+  expect(skew()).toBe(-2.5);
+  sender.count({ ...OUTCOME, newestMs: nowMs + 300_000 });
+  sender.count({ ...OUTCOME, stored: 0 });
+  expect(skew()).toBe(300);
 });
 
 /** A request on a connection of its own, as far as it matters here. */

@@ -57,6 +57,8 @@ export interface Row {
   /** What the answer says; nothing if not given. */
   readonly text?: RegExp;
   readonly header?: readonly [name: string, value: RegExp];
+  /** The headers of remote write 2.0 that say what is written; none of them if not given. */
+  readonly written?: readonly [samples: number, histograms: number, exemplars: number];
   /** What is counted; nothing if not given. */
   readonly counts?: Counts;
   /** What a read of the tenant shows afterwards; nothing if not given. */
