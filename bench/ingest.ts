@@ -108,7 +108,8 @@ async function sendFromChild(options: SendOptions): Promise<Measurement> {
   return JSON.parse(stdout) as Measurement;
 }
 
-function workDirectory(given: string | undefined): string {
+/** A fresh directory on a disk. Throws if there is none. */
+export function workDirectory(given: string | undefined): string {
   const parents = given === undefined ? [tmpdir(), '.'] : [given];
   for (const parent of parents) {
     if (!existsSync(parent)) mkdirSync(parent, { recursive: true });

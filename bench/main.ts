@@ -1,6 +1,7 @@
 /** `npm run bench -- <benchmark> [options]`; see README.md beside this file. */
 import { formatIngestReport, parseIngestOptions, runIngest } from './ingest.ts';
 import { type SendOptions, send } from './load/sender.ts';
+import { formatReplayReport, parseReplayOptions, runReplay } from './replay.ts';
 
 const [benchmark, ...args] = process.argv.slice(2);
 
@@ -14,11 +15,19 @@ if (benchmark === 'ingest') {
     console.error(`bench: ${error instanceof Error ? error.message : error}`);
     process.exitCode = 1;
   }
+} else if (benchmark === 'replay') {
+  try {
+    const options = parseReplayOptions(args);
+    console.log(formatReplayReport(await runReplay(options, (line) => console.error(line)), options));
+  } catch (error) {
+    console.error(`bench: ${error instanceof Error ? error.message : error}`);
+    process.exitCode = 1;
+  }
 } else if (benchmark === 'send') {
   // The load's own process, started by the others.
   console.log(JSON.stringify(await send(JSON.parse(args[0] ?? '{}') as SendOptions)));
 } else {
-  console.error('usage: npm run bench -- ingest [--series N] [--steps N] …  (see bench/README.md)');
+  console.error('usage: npm run bench -- ingest|replay [--series N] [--steps N] …  (see bench/README.md)');
   process.exitCode = 2;
 }
 process.exit();

@@ -106,6 +106,11 @@ export interface DatabaseStats {
   readonly seriesRemoved: number;
   readonly walBytes: number;
   readonly walPendingBytes: number;
+  /** Of all records written, since the start. */
+  readonly walRecordBytes: number;
+  /** What the replay at the start took, and how many samples it brought into the head. */
+  readonly walReplaySeconds: number;
+  readonly walReplayedSamples: number;
   /** Since the oldest byte was written that is not durable yet; 0 if there is none. */
   readonly notDurableSeconds: number;
   readonly walSyncs: number;
@@ -142,6 +147,7 @@ interface Parts {
   readonly snapshots: Snapshots;
   readonly background: BackgroundThread;
   readonly stopUpkeep: () => void;
+  readonly replay: { readonly ms: number; readonly samples: number };
 }
 
 export class Database {
@@ -234,7 +240,7 @@ export class Database {
   }
 
   stats(): DatabaseStats {
-    const { kernel, wal, writer, cutter, checkpointer, collector, blocks, snapshots } = this.#parts;
+    const { kernel, wal, writer, cutter, checkpointer, collector, blocks, snapshots, replay } = this.#parts;
     const { fileSystem, directory } = this.#options;
     const files = fileSystem.list(`${directory}/wal`);
     return {
@@ -251,6 +257,9 @@ export class Database {
       seriesRemoved: collector.count,
       walBytes: files.reduce((sum, { name }) => sum + fileBytes(fileSystem, `${directory}/wal/${name}`), 0),
       walPendingBytes: wal.pendingBytes,
+      walRecordBytes: wal.position,
+      walReplaySeconds: replay.ms / 1000,
+      walReplayedSamples: replay.samples,
       notDurableSeconds: wal.notDurableMs / 1000,
       walSyncs: wal.syncs,
       walSegments: checkpointer.segments,
@@ -311,10 +320,12 @@ async function openParts(options: DatabaseOptions, lock: DirectoryLock): Promise
     seed: randomWord(random),
     ...(options.times === undefined ? {} : { times: options.times }),
   });
+  const startedMs = clock.monotonicMs();
   const report = await replayLog(fileSystem, directory, kernel, own, {
     onProgress: (progress) => onEvent({ kind: 'replay-progress', ...progress }),
     onDamage: (message) => onEvent({ kind: 'wal-damage', message }),
   });
+  const replay = { ms: clock.monotonicMs() - startedMs, samples: kernel.sampleCount() };
   const onBroken = (message: string): void => onEvent({ kind: 'failed', message });
   const guard = new KernelGuard(onBroken);
   const wal = startWal(options, kernel, report.nextSegment, onBroken);
@@ -350,7 +361,20 @@ async function openParts(options: DatabaseOptions, lock: DirectoryLock): Promise
     identity,
     ulidsAfter(own, ulids, clock),
   );
-  return { lock, kernel, wal, writer, cutter, collector, checkpointer, blocks, snapshots, background, stopUpkeep };
+  return {
+    lock,
+    kernel,
+    wal,
+    writer,
+    cutter,
+    collector,
+    checkpointer,
+    blocks,
+    snapshots,
+    background,
+    stopUpkeep,
+    replay,
+  };
 }
 
 /** The bucket, its blocks, and which of them were cut from this log. */

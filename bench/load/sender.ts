@@ -58,7 +58,8 @@ export async function send(options: SendOptions): Promise<Measurement> {
   };
 }
 
-class Sender {
+/** Posts bodies over a few connections and counts what becomes of them. */
+export class Sender {
   readonly latenciesMs: number[] = [];
   bodyBytes = 0;
   errors = 0;

@@ -339,18 +339,27 @@ export class Kernel {
   /** The keys of all tenants. */
   tenantKeys(): string[] {
     const { memory } = this;
+    return this.#tenantHandles().map((tenant) => {
+      const key = memory.word(tenant + L.TENANT_KEY);
+      return new TextDecoder().decode(memory.bytes(key + L.SYMBOL_TEXT, memory.word(key + L.SYMBOL_LENGTH)).slice());
+    });
+  }
+
+  /** Samples that were stored, those of a replay included. */
+  sampleCount(): number {
+    return this.#tenantHandles().reduce((sum, tenant) => sum + Number(this.memory.long(tenant + L.TENANT_SAMPLES)), 0);
+  }
+
+  #tenantHandles(): number[] {
+    const { memory } = this;
     const table = memory.word(L.TENANTS);
-    const keys: string[] = [];
+    const handles: number[] = [];
     const end = table + L.TABLE_SLOTS + (memory.word(table + L.TABLE_MASK) + 1) * 8;
     for (let slot = table + L.TABLE_SLOTS; slot < end; slot += 8) {
       const tenant = memory.word(slot + 4);
-      if (tenant === 0) continue;
-      const key = memory.word(tenant + L.TENANT_KEY);
-      keys.push(
-        new TextDecoder().decode(memory.bytes(key + L.SYMBOL_TEXT, memory.word(key + L.SYMBOL_LENGTH)).slice()),
-      );
+      if (tenant !== 0) handles.push(tenant);
     }
-    return keys;
+    return handles;
   }
 
   /** Bytes of the budget in use. */

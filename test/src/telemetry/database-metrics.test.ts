@@ -29,6 +29,9 @@ const stats: DatabaseStats = {
   snapshots: 18,
   tenants: 19,
   freeBytes: 20,
+  walRecordBytes: 21,
+  walReplaySeconds: 0.25,
+  walReplayedSamples: 22,
   shortOfSpace: 0,
 };
 
