@@ -3,7 +3,7 @@ import * as L from '../layout';
 import { makeCrcTables } from './crc32c';
 import { makeSnappyTable } from './snappy';
 import { allocate, free, freeSegments, segmentBytes } from './memory';
-import { REF_BYTES } from './replay';
+import { forgetRefs } from './replay';
 import { emptyTable, makeRemoved, makeTable } from './table';
 import { beginRecords, definitionsFull, endDefinitions, recordDefinition } from './record';
 import { dropFromRow } from './rows';
@@ -117,7 +117,7 @@ export function endReplay(): void {
   memory.fill(L.ROWS_TO_DEFINE, 0, 16);
   store<u32>(L.ROWS_TO_DEFINE_AT, 0);
   store<u32>(L.ROWS_DEFINED_TWICE, load<u32>(L.ROWS_MADE));
-  emptyTable(L.REFS, 1024, REF_BYTES);
+  forgetRefs();
   emptyTable(L.COVERED, 256, L.COVERED_BYTES);
 }
 

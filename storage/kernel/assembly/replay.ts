@@ -13,26 +13,65 @@ import { nextSample, openSamples, sampleRef, samplesDamaged, sampleTime, sampleV
 import { NO_ROOM, place, STORED } from './rows';
 import { findOrMakeRow } from './series';
 import { readDefinition } from './labels';
-import { slot, tableInsert, tableMask } from './table';
+import { emptyTable, slot, tableInsert, tableMask } from './table';
 import { findTenant } from './tenants';
 
-function refHash(ref: u64): u32 {
-  return finish(mix(seeded(), ref));
+/**
+ * REFS: which row a ref stands for. Refs are given out one after the other, and so they come back: an entry holds a page
+ * of them, and the page of the last one is nearly always the next one's too.
+ *
+ *   entry: ref / PAGE_REFS u64 | rows u32 × PAGE_REFS
+ */
+const PAGE_BITS: u64 = 6;
+const PAGE_REFS: usize = 1 << 6;
+export const REF_PAGE_BYTES: usize = 8 + PAGE_REFS * 4;
+
+/** The page looked at last, or 0. Forgotten with the table. */
+let lastPage: usize = 0;
+
+function pageHash(number: u64): u32 {
+  return finish(mix(seeded(), number));
 }
 
-/** An entry of REFS is [ref u64 | row u32]. */
-export const REF_BYTES: usize = 16;
-
-function findRef(ref: u64): usize {
-  const hash = refHash(ref);
+function findPage(number: u64): usize {
+  const hash = pageHash(number);
   const table: usize = load<u32>(L.REFS);
   const mask = tableMask(table);
   for (let i = hash & mask; ; i = (i + 1) & mask) {
-    const known: usize = load<u32>(slot(table, i), 4);
-    if (known === 0) return 0;
-    if (load<u64>(known) === ref) return load<u32>(known, 8);
+    const page: usize = load<u32>(slot(table, i), 4);
+    if (page === 0 || load<u64>(page) === number) return page;
   }
   return 0; // never: a table always has an empty slot
+}
+
+/** Where the row of a ref stands on a page. */
+@inline
+function rowOnPage(page: usize, ref: u64): usize {
+  return page + 8 + (((<usize>ref) & (PAGE_REFS - 1)) << 2);
+}
+
+/** The row of a ref, or 0. */
+@inline
+function findRef(ref: u64): usize {
+  if (lastPage === 0 || load<u64>(lastPage) !== ref >>> PAGE_BITS) lastPage = findPage(ref >>> PAGE_BITS);
+  return lastPage === 0 ? 0 : load<u32>(rowOnPage(lastPage, ref));
+}
+
+function setRef(ref: u64, row: usize): void {
+  const number = ref >>> PAGE_BITS;
+  let page = findPage(number);
+  if (page === 0) {
+    page = allocate(REF_PAGE_BYTES);
+    store<u64>(page, number);
+    tableInsert(L.REFS, pageHash(number), <u32>page);
+  }
+  store<u32>(rowOnPage(page, ref), <u32>row);
+}
+
+/** Forgets all refs: after the replay nobody asks for them. */
+export function forgetRefs(): void {
+  emptyTable(L.REFS, 1024, REF_PAGE_BYTES);
+  lastPage = 0;
 }
 
 function coveredHash(tenant: usize, window: u32): u32 {
@@ -119,10 +158,7 @@ function define(tenant: usize, ref: u64): void {
   store<u64>(L.NEXT_REF, ref);
   const row = findOrMakeRow(tenant);
   store<u64>(L.NEXT_REF, max<u64>(next, ref + 1));
-  const known = allocate(REF_BYTES);
-  store<u64>(known, ref);
-  store<u32>(known, <u32>row, 8);
-  tableInsert(L.REFS, refHash(ref), <u32>known);
+  setRef(ref, row);
 }
 
 function replaySamples(at: usize, length: usize, sequence: u64): u32 {
