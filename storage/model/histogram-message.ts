@@ -80,7 +80,7 @@ export function encodeHistogramMessage(target: ByteWriter, row: HistogramRow, hi
 
 /** Numbers of 64 bits as they come: low and high words, one after the other. */
 class WordList {
-  words = new Uint32Array(32);
+  words: Uint32Array<ArrayBuffer> = new Uint32Array(256);
   length = 0;
 
   push(low: number, high: number): void {
@@ -99,9 +99,16 @@ class WordList {
   }
 
   floats(): Float64Array {
-    return new Float64Array(this.words.slice(0, 2 * this.length).buffer);
+    return this.length === 0 ? NO_FLOATS : new Float64Array(this.words.slice(0, 2 * this.length).buffer);
   }
 }
+
+const NO_FLOATS = new Float64Array(0);
+
+/** The lists of the message that is read just now. Nothing in them outlives a call: new ones cost more than the rest. */
+const positiveList = new WordList();
+const negativeList = new WordList();
+const boundList = new WordList();
 
 class MessageReader {
   readonly #bytes: Uint8Array;
@@ -116,12 +123,12 @@ class MessageReader {
   #hint: number = ResetHint.UNKNOWN;
   #timeMs = 0;
   #startTimeMs = 0;
-  readonly #head = new Uint32Array(2 * FIRST_BUCKET);
+  readonly #head: number[] = [0, 0, 0, 0, 0, 0];
   readonly #positiveSpans: number[] = [];
   readonly #negativeSpans: number[] = [];
-  readonly #positive = new WordList();
-  readonly #negative = new WordList();
-  readonly #bounds = new WordList();
+  readonly #positive = positiveList;
+  readonly #negative = negativeList;
+  readonly #bounds = boundList;
 
   constructor(bytes: Uint8Array) {
     this.#bytes = bytes;
@@ -130,6 +137,7 @@ class MessageReader {
   }
 
   read(known: BucketLayout | undefined): HistogramRun {
+    for (const list of [this.#positive, this.#negative, this.#bounds]) list.length = 0;
     while (this.#at < this.#end) {
       this.#varint();
       this.#field(this.#low >>> 3, this.#low & 7);
@@ -152,19 +160,30 @@ class MessageReader {
   }
 
   #layout(known: BucketLayout | undefined): BucketLayout {
+    if (known !== undefined && this.#isOf(known)) return known;
     const positiveSpans = Int32Array.from(this.#positiveSpans);
     const negativeSpans = Int32Array.from(this.#negativeSpans);
     // Before the numbers of the buckets are listed: a span may claim any length.
     if (spanBuckets(positiveSpans) + spanBuckets(negativeSpans) > this.#bytes.length)
       this.#fail('its spans have more buckets than it has bytes');
-    const layout = new BucketLayout({
+    return new BucketLayout({
       schema: this.#schema,
       zeroThreshold: this.#zeroThreshold,
       positiveSpans,
       negativeSpans,
       customValues: this.#bounds.floats(),
     });
-    return known?.equals(layout) ? known : layout;
+  }
+
+  /** Whether the message has this layout, found out without making it. */
+  #isOf(known: BucketLayout): boolean {
+    return (
+      known.schema === this.#schema &&
+      known.zeroThreshold === this.#zeroThreshold &&
+      areEqual(known.positiveSpans, this.#positiveSpans) &&
+      areEqual(known.negativeSpans, this.#negativeSpans) &&
+      areEqual(known.customValues, this.#bounds.floats())
+    );
   }
 
   #field(field: number, type: number): void {
@@ -327,6 +346,12 @@ class MessageReader {
   #fail(why: string): never {
     throw new StorageError('corrupt', `a histogram message of ${this.#bytes.length} bytes, at ${this.#at}: ${why}`);
   }
+}
+
+function areEqual(known: ArrayLike<number>, read: ArrayLike<number>): boolean {
+  if (known.length !== read.length) return false;
+  for (let i = 0; i < read.length; i++) if (known[i] !== read[i]) return false;
+  return true;
 }
 
 class MessageWriter {
