@@ -10,7 +10,10 @@ import { HeadCheckpointer } from './compact/head-checkpointer.ts';
 import { HeadCollector } from './compact/head-collector.ts';
 import { type CutterParts, HeadCutter } from './compact/head-cutter.ts';
 import { type Identity, readIdentity } from './data-directory.ts';
+import { SeriesAdmission } from './head/admission.ts';
 import { BackgroundThread } from './head/background-thread.ts';
+import { HaGaps } from './head/ha-gaps.ts';
+import { type HaClusterStatus, type HaEvent, type HaLabels, HaPairs } from './head/ha-pairs.ts';
 import { HeadWriter, type WriteOptions } from './head/head-writer.ts';
 import { KernelGuard } from './head/kernel-guard.ts';
 import { type OwnBlock, ownBlocks, replayLog } from './head/replay.ts';
@@ -28,6 +31,7 @@ import * as L from './kernel/layout.ts';
 import { StorageError } from './lib/errors.ts';
 import { UlidGenerator, ulidTimeMs } from './lib/ulid.ts';
 import type { Labels } from './model/labels.ts';
+import type { SeriesPolicy } from './model/series-policy.ts';
 import type { TimeRange } from './model/time-range.ts';
 import type { ReaderInit } from './select/reader.ts';
 import type { RecoveryProgress } from './wal/recovery.ts';
@@ -53,6 +57,7 @@ export type DatabaseEvent =
   /** The space that is left on the disk is kept for blocks and checkpoints: writes are refused until there is more. */
   | { readonly kind: 'disk-short'; readonly message: string }
   | { readonly kind: 'disk-roomy' }
+  | HaEvent
   /** Damaged bytes in the log, or in a block that was left out. */
   | { readonly kind: 'wal-damage'; readonly message: string }
   | { readonly kind: 'block-skipped'; readonly message: string }
@@ -75,6 +80,10 @@ export interface DatabaseOptions {
   readonly idleCutMs: number;
   /** Which times samples may have; see `defaultTimeRules`. */
   readonly times?: Partial<TimeRules>;
+  /** What is done with the labels of every series before it is stored. */
+  readonly policy?: SeriesPolicy;
+  /** Of several senders with the same series, only what one sends is stored. */
+  readonly ha?: HaLabels;
   readonly walSegmentBytes?: number;
   /** How long a write may be answered before it is synced; 0, the default: it is answered after. */
   readonly walSyncIntervalMs?: number;
@@ -125,6 +134,13 @@ export interface DatabaseStats {
   readonly blocks: number;
   readonly snapshots: number;
   readonly tenants: number;
+  readonly haClusters: number;
+  readonly haSwitches: number;
+  readonly haMissingSeries: number;
+  readonly haShadowBytes: number;
+  readonly haShadowSamples: number;
+  readonly haShadowStored: number;
+  readonly haShadowDiscarded: number;
 }
 
 const WAL_SEGMENT_BYTES = 16 * 1024 * 1024;
@@ -133,6 +149,10 @@ const UPKEEP_INTERVAL_MS = 1000;
 /** A cut and a checkpoint together write about half of what the head takes. */
 const FREE_SHARE_OF_HEAD = 0.5;
 const LEAST_FREE_BYTES = 64 * 1024 * 1024;
+/** How often series are counted that a loser of a pair has and the leader has not. */
+const HA_ROUND_MS = 60_000;
+/** The share of the memory budget for what losers sent last. */
+const HA_SHADOW_SHARE = 1 / 16;
 
 /** The parts of an open engine. */
 interface Parts {
@@ -146,8 +166,10 @@ interface Parts {
   readonly blocks: BlockList;
   readonly snapshots: Snapshots;
   readonly background: BackgroundThread;
+  readonly gaps: HaGaps | undefined;
   readonly stopUpkeep: () => void;
   readonly replay: { readonly ms: number; readonly samples: number };
+  readonly stopHaRounds: () => void;
 }
 
 export class Database {
@@ -239,8 +261,13 @@ export class Database {
     return this.#lastReader;
   }
 
+  /** The clusters of pairs, and who is elected of each. */
+  haStatus(): HaClusterStatus[] {
+    return this.#parts.gaps?.pairs.status() ?? [];
+  }
+
   stats(): DatabaseStats {
-    const { kernel, wal, writer, cutter, checkpointer, collector, blocks, snapshots, replay } = this.#parts;
+    const { kernel, wal, writer, cutter, checkpointer, collector, blocks, snapshots, gaps, replay } = this.#parts;
     const { fileSystem, directory } = this.#options;
     const files = fileSystem.list(`${directory}/wal`);
     return {
@@ -271,13 +298,21 @@ export class Database {
       blocks: blocks.size,
       snapshots: snapshots.count,
       tenants: writer.tenantCount,
+      haClusters: gaps?.pairs.clusterCount ?? 0,
+      haSwitches: gaps?.pairs.switches ?? 0,
+      haMissingSeries: gaps?.pairs.missingSeries ?? 0,
+      haShadowBytes: gaps?.shadowBytes ?? 0,
+      haShadowSamples: gaps?.shadowSamples ?? 0,
+      haShadowStored: gaps?.totals.stored ?? 0,
+      haShadowDiscarded: gaps?.discarded ?? 0,
     };
   }
 
   /** Refuses further writes, makes the last ones durable and gives the directory free. */
   async close(): Promise<void> {
-    const { writer, cutter, wal, background, lock, stopUpkeep } = this.#parts;
+    const { writer, cutter, wal, background, lock, stopUpkeep, stopHaRounds } = this.#parts;
     stopUpkeep();
+    stopHaRounds();
     await writer.close();
     await cutter.close();
     await wal.close();
@@ -315,13 +350,19 @@ async function openParts(options: DatabaseOptions, lock: DirectoryLock): Promise
   fileSystem.makeDirectory(blocksDirectory);
   const { bucket, blocks, own } = await openBlocks(options, identity);
 
+  const shadowBytes = options.ha === undefined ? 0 : Math.floor(options.memoryBudgetBytes * HA_SHADOW_SHARE);
+  let admission: SeriesAdmission | undefined;
   const kernel = new Kernel({
-    budgetBytes: options.memoryBudgetBytes,
+    budgetBytes: options.memoryBudgetBytes - shadowBytes,
     seed: randomWord(random),
+    admit: (labels) => admission?.admit(labels) ?? { labels, replica: 0 },
     ...(options.times === undefined ? {} : { times: options.times }),
   });
+  const gaps = options.ha && new HaGaps(haPairs(options.ha, kernel, options), kernel, shadowBytes);
+  if (options.policy !== undefined || gaps !== undefined) admission = new SeriesAdmission(options.policy, gaps?.pairs);
   const startedMs = clock.monotonicMs();
   const report = await replayLog(fileSystem, directory, kernel, own, {
+    onElection: (election) => gaps?.pairs.restore(election),
     onProgress: (progress) => onEvent({ kind: 'replay-progress', ...progress }),
     onDamage: (message) => onEvent({ kind: 'wal-damage', message }),
   });
@@ -329,7 +370,7 @@ async function openParts(options: DatabaseOptions, lock: DirectoryLock): Promise
   const onBroken = (message: string): void => onEvent({ kind: 'failed', message });
   const guard = new KernelGuard(onBroken);
   const wal = startWal(options, kernel, report.nextSegment, onBroken);
-  const writer = new HeadWriter(kernel, guard, wal, clock);
+  const writer = new HeadWriter(kernel, guard, wal, clock, { admission, gaps });
   for (const tenant of kernel.tenantKeys()) writer.tenant(tenant);
   kernel.reserveNames([...options.externalLabels.filter((_, i) => i % 2 === 0), options.tenantLabelName]);
   const secondDefinitions = new SecondDefinitions(kernel, wal, guard);
@@ -341,6 +382,8 @@ async function openParts(options: DatabaseOptions, lock: DirectoryLock): Promise
     keepFree();
   });
 
+  const stopHaRounds = gaps === undefined ? () => {} : clock.every(HA_ROUND_MS, () => gaps.pairs.endRound());
+
   const { memory } = kernel.memory;
   const backgroundInit = { memory, reader: 0, dataDirectory: directory, blocksDirectory };
   const background = new BackgroundThread(executor, backgroundInit, onBroken);
@@ -351,6 +394,7 @@ async function openParts(options: DatabaseOptions, lock: DirectoryLock): Promise
       oldestSegment: oldestSegment(fileSystem, directory) ?? report.nextSegment,
       onCheckpoint: (bytes, durationMs) => onEvent({ kind: 'checkpoint', bytes, durationMs }),
       onRetry: (message) => onEvent({ kind: 'retry', what: 'checkpoint', message }),
+      extraRecords: () => gaps?.pairs.allRecords() ?? [],
     },
   );
   const snapshots = new Snapshots();
@@ -372,9 +416,15 @@ async function openParts(options: DatabaseOptions, lock: DirectoryLock): Promise
     blocks,
     snapshots,
     background,
+    gaps,
     stopUpkeep,
+    stopHaRounds,
     replay,
   };
+}
+
+function haPairs(labels: HaLabels, kernel: Kernel, { clock, onEvent }: DatabaseOptions): HaPairs {
+  return new HaPairs(labels, { memory: kernel.memory, makeReplica: () => kernel.makeReplica(), clock, onEvent });
 }
 
 /** The bucket, its blocks, and which of them were cut from this log. */

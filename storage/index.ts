@@ -2,6 +2,7 @@
 
 export { type MergedSamples, mergeChunks, mergeSamples } from './chunk/merge-chunks.ts';
 export { Database, type DatabaseEvent, type DatabaseOptions, type DatabaseStats } from './database.ts';
+export type { HaClusterStatus, HaLabels } from './head/ha-pairs.ts';
 export type { WriteOptions } from './head/head-writer.ts';
 export type { Snapshot } from './head/snapshots.ts';
 export { defaultTenantLimits, limitName, type TenantLimits } from './head/tenant-limits.ts';
@@ -23,6 +24,7 @@ export { encodeHistogramMessage } from './model/histogram-message.ts';
 export type { Labels } from './model/labels.ts';
 export { Matcher, type MatcherType } from './model/matcher.ts';
 export { SampleBuffer } from './model/sample-buffer.ts';
+export type { SeriesPolicy } from './model/series-policy.ts';
 export { type Chunk, chunkSampleCount, type SeriesSource } from './model/series-source.ts';
 export type { TimeRange } from './model/time-range.ts';
 export { readChunks } from './select/read-chunks.ts';

@@ -85,6 +85,7 @@ test('what the README shows as printed is what is printed', () => {
       duplicates: 0,
       conflicts: 0,
       rejected: 0,
+      dropped: { relabel: 0, ha: 0, shadow: 0 },
       newSeries: 500,
       message: '',
       rejectedBy: new Map(),

@@ -8,6 +8,9 @@ import type { Service } from './service.ts';
 
 /** Adds POST /api/v1/read and its aliases. */
 export function addReadRoutes(app: FastifyInstance, service: Service): void {
+  const { haReplicaLabel } = service.settings;
+  // A replica asks for its own series, which are stored without its label.
+  const ignored = haReplicaLabel === undefined ? {} : { ignoredLabel: haReplicaLabel };
   addRoute(app, {
     name: '/api/v1/read',
     methods: ['POST'],
@@ -23,7 +26,7 @@ export function addReadRoutes(app: FastifyInstance, service: Service): void {
       const body = await service.bodies.read(request.raw, QUERY_BODY_LIMIT_BYTES);
       try {
         checkBody(body, 'ReadRequest');
-        return await sendRead(tenant, { kind: 'remote-read', body }, { service, request, reply });
+        return await sendRead(tenant, { kind: 'remote-read', body, ...ignored }, { service, request, reply });
       } finally {
         service.bodies.release(body);
       }

@@ -44,6 +44,8 @@ export interface SenderReport {
   readonly stored: number;
   readonly duplicates: number;
   readonly conflicts: number;
+  /** As configured: by relabelling, or as what a replica sends that is not elected. */
+  readonly dropped: number;
   readonly rejected: Readonly<Record<string, number>>;
   /** Why samples or a whole request were refused last; '' if none ever was. */
   readonly lastRejection: string;
@@ -80,6 +82,7 @@ class Sender {
   #stored = 0;
   #duplicates = 0;
   #conflicts = 0;
+  #dropped = 0;
   #lastRejection = '';
   #lastRejectionMs = 0;
   #sharedLabels: SharedLabels | undefined;
@@ -104,6 +107,8 @@ class Sender {
     this.#conflicts += outcome.conflicts;
     if (outcome.newestMs !== undefined) this.#aheadMs = outcome.newestMs - this.#lastSeenMs;
     if (outcome.message === '') return;
+    this.#dropped += outcome.dropped.relabel + outcome.dropped.ha + outcome.dropped.shadow;
+    if (outcome.rejected === 0) return;
     for (const [reason, samples] of outcome.rejectedBy) {
       this.#rejected.set(reason, (this.#rejected.get(reason) ?? 0) + samples);
     }
@@ -144,6 +149,7 @@ class Sender {
       stored: this.#stored,
       duplicates: this.#duplicates,
       conflicts: this.#conflicts,
+      dropped: this.#dropped,
       rejected: Object.fromEntries(this.#rejected),
       lastRejection: this.#lastRejection,
       ...(this.#lastRejectionMs === 0 ? {} : { lastRejectionTime: new Date(this.#lastRejectionMs).toISOString() }),

@@ -10,6 +10,7 @@ import { PasswordChecker } from '../web/password-checker.ts';
 import type { LoadedWebConfig, WebConfigFile } from '../web/web-config-file.ts';
 import { sendError } from './envelope.ts';
 import { answerTo, ClientGoneError } from './errors.ts';
+import { addHaStatusRoute } from './ha-status.ts';
 import { Intake } from './intake.ts';
 import { addLabelRoutes } from './labels.ts';
 import { Listener, type RequestTimeouts } from './listener.ts';
@@ -159,6 +160,7 @@ function createApp(service: Service): FastifyInstance {
     (scope, _options, done) => {
       const intake = new Intake(service);
       addStatusRoutes(scope, service);
+      addHaStatusRoute(scope, service);
       addWriteRoutes(scope, service, intake);
       addOtlpRoutes(scope, service, intake);
       addReadRoutes(scope, service);

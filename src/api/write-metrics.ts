@@ -1,13 +1,14 @@
 import type { LimitError, WriteOutcome } from '../../storage/index.ts';
 import type { CounterMetric, MetricLabels, Metrics } from '../telemetry/metrics.ts';
 
-/** What became of the samples that were sent: received = stored + duplicate + conflicting + rejected, for each tenant. */
+/** What became of the samples that were sent: received = stored + duplicate + conflicting + rejected + dropped, for each tenant. */
 export class WriteMetrics {
   readonly #received: CounterMetric;
   readonly #stored: CounterMetric;
   readonly #duplicate: CounterMetric;
   readonly #conflicting: CounterMetric;
   readonly #rejected: CounterMetric;
+  readonly #dropped: CounterMetric;
   readonly #labelsOf = new Map<string, MetricLabels>();
 
   constructor(metrics: Metrics) {
@@ -33,6 +34,11 @@ export class WriteMetrics {
       help: 'Samples that were refused, by reason.',
       labelNames: ['tenant', 'reason'],
     });
+    this.#dropped = metrics.counter({
+      name: 'samples_dropped_total',
+      help: 'Samples that are not stored because the configuration says so; a success. By reason: relabel, ha, or shadow for those of HA replicas that are kept for a while.',
+      labelNames: ['tenant', 'reason'],
+    });
   }
 
   /** Counts the samples of a request that was refused whole for its size or for its tenant's rate. */
@@ -54,6 +60,9 @@ export class WriteMetrics {
     this.#stored.add(outcome.stored, labels);
     if (outcome.duplicates > 0) this.#duplicate.add(outcome.duplicates, labels);
     if (outcome.conflicts > 0) this.#conflicting.add(outcome.conflicts, labels);
+    for (const [reason, samples] of Object.entries(outcome.dropped)) {
+      if (samples > 0) this.#dropped.add(samples, { tenant, reason });
+    }
     if (outcome.rejected === 0) return;
     for (const [reason, samples] of outcome.rejectedBy) this.#rejected.add(samples, { tenant, reason });
   }

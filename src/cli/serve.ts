@@ -12,10 +12,14 @@ import {
 } from '../../storage/index.ts';
 import { type Server, startServer } from '../api/server.ts';
 import { ConfigFile } from '../config/config-file.ts';
+import { SERVE_FLAGS } from '../config/flags.ts';
 import { type LimitsConfig, parseLimitsConfig } from '../config/limits-config.ts';
 import { formatListenAddress, localUrl } from '../config/listen-address.ts';
 import { type Reloadable, Reloader } from '../config/reloader.ts';
 import type { ListenAddress, ServeSettings } from '../config/settings.ts';
+import type { RelabelRule } from '../ingest/relabel.ts';
+import { parseRelabelConfig } from '../ingest/relabel-config.ts';
+import { RelabelPolicy } from '../ingest/relabel-policy.ts';
 import { ReaderPool } from '../read/reader-pool.ts';
 import { DatabaseJournal } from '../telemetry/database-journal.ts';
 import { exportDatabase } from '../telemetry/database-metrics.ts';
@@ -47,6 +51,7 @@ export async function serve(settings: ServeSettings, machine: Machine = REAL_MAC
   const startedMs = systemClock.monotonicMs();
   const webConfig = await openWebConfig(settings);
   const limits = await openLimits(settings);
+  const relabelConfig = await openRelabelConfig(settings);
   const dataDirectory = openStoragePath(settings.storagePath);
   const log = standardErrorLog(settings);
   const stop = new StopRequest(log);
@@ -58,8 +63,9 @@ export async function serve(settings: ServeSettings, machine: Machine = REAL_MAC
   const metrics = new Metrics();
   const files: Reloadable[] = settings.webConfigFile === undefined ? [] : [webConfig];
   if (limits !== undefined) files.push(limits);
+  if (relabelConfig !== undefined) files.push(relabelConfig);
   const reloader = openReloader(files, log, metrics);
-  const opening = openDatabase(settings, machine, dataDirectory, journal);
+  const opening = openDatabase(settings, machine, journal, { directory: dataDirectory, relabelConfig });
   let readers: ReaderPool | undefined;
   const starting = startServer({
     settings,
@@ -113,11 +119,30 @@ async function openLimits({ limitsConfigFile: path }: ServeSettings): Promise<Co
   if (path === undefined) return undefined;
   return await ConfigFile.open({
     path,
-    flag: 'receive.limits-config-file',
+    flag: SERVE_FLAGS.limitsConfigFile.name,
     parse: parseLimitsConfig,
     warningsOf: ({ warnings }) => warnings,
     readFile: readConfigFile,
   });
+}
+
+type RelabelConfig = ConfigFile<readonly RelabelRule[]>;
+
+async function openRelabelConfig({ relabelConfigFile: path }: ServeSettings): Promise<RelabelConfig | undefined> {
+  if (path === undefined) return undefined;
+  return await ConfigFile.open({
+    path,
+    flag: SERVE_FLAGS.relabelConfigFile.name,
+    parse: parseRelabelConfig,
+    warningsOf: () => [],
+    readFile: readConfigFile,
+  });
+}
+
+function relabelPolicy(config: RelabelConfig): RelabelPolicy {
+  const policy = new RelabelPolicy(config.current);
+  config.onChange((rules) => policy.use(rules));
+  return policy;
 }
 
 /** Listens to SIGHUP for the rest of the process's life, and to changes of configuration files, if there are any. */
@@ -140,11 +165,14 @@ function standardErrorLog({ logLevel, logFormat }: ServeSettings): Log {
 function openDatabase(
   settings: ServeSettings,
   machine: Machine,
-  directory: string,
   journal: DatabaseJournal,
+  { directory, relabelConfig }: { directory: string; relabelConfig: RelabelConfig | undefined },
 ): Promise<Database> {
+  const { haReplicaLabel: replica, haClusterLabels: clusters } = settings;
   return Database.open({
     ...machine,
+    ...(relabelConfig === undefined ? {} : { policy: relabelPolicy(relabelConfig) }),
+    ...(replica === undefined ? {} : { ha: { replica, clusters } }),
     directory,
     memoryBudgetBytes: settings.memoryBudgetBytes,
     externalLabels: settings.externalLabels,

@@ -104,21 +104,22 @@ export class ConfigNode {
     return positionText(this.#source, this.#node?.range?.[0] ?? 0);
   }
 
+  /** Whether nothing is given here: an empty file, or a key without a value. */
+  get isNothing(): boolean {
+    return this.#node === null || (isScalar(this.#node) && this.#node.value === null);
+  }
+
   #pairs(): { key: string; keyNode: Node; value: ConfigNode | undefined }[] {
     const node = this.#node;
-    if (this.#isNothing) return [];
+    if (this.isNothing) return [];
     if (!isMap(node)) throw this.#wrongType('a map');
     return node.items.map((pair) => {
       const keyNode = pair.key as Node;
       const key = new ConfigNode(this.#source, keyNode, this.#path).text();
       const path = this.#path === '' ? key : `${this.#path}.${key}`;
       const value = new ConfigNode(this.#source, pair.value as Node | null, path);
-      return { key, keyNode, value: value.#isNothing ? undefined : value };
+      return { key, keyNode, value: value.isNothing ? undefined : value };
     });
-  }
-
-  get #isNothing(): boolean {
-    return this.#node === null || (isScalar(this.#node) && this.#node.value === null);
   }
 
   #unknown(key: string, keyNode: Node, names: readonly string[]): ConfigError {

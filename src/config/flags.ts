@@ -218,6 +218,30 @@ export const SERVE_FLAGS: { readonly [Setting in keyof GivenSettings]: Flag<Give
     repeatable: false,
     parse: one(parseLabelName),
   },
+  relabelConfigFile: {
+    name: 'receive.relabel-config-file',
+    placeholder: '<file>',
+    description: 'Relabel configs, as Prometheus has them, for all series before they are stored. Reloaded.',
+    defaults: [],
+    repeatable: false,
+    parse: optional(parseFilePath),
+  },
+  haReplicaLabel: {
+    name: 'ha.replica-label',
+    placeholder: '<label>',
+    description: 'Label that tells replicas of an HA pair apart: one of them is stored, without the label.',
+    defaults: [],
+    repeatable: false,
+    parse: optional(parseSentLabelName),
+  },
+  haClusterLabels: {
+    name: 'ha.cluster-label',
+    placeholder: '<label>',
+    description: 'Label that replicas of an HA pair have in common; a list with commas, or given more than once.',
+    defaults: [],
+    repeatable: true,
+    parse: parseClusterLabels,
+  },
   logLevel: {
     name: 'log.level',
     placeholder: `<${LOG_LEVELS.join('|')}>`,
@@ -259,6 +283,12 @@ export function serveSettings(sources: FlagSources): ServeSettings {
     throw new FlagError(
       `--label must not set ${given.tenantLabelName}: --receive.tenant-label-name keeps it for the tenant`,
     );
+  }
+  if ((given.haReplicaLabel === undefined) !== (given.haClusterLabels.length === 0)) {
+    throw new FlagError('--ha.replica-label and --ha.cluster-label go together: one is given without the other');
+  }
+  if (given.haReplicaLabel !== undefined && given.haClusterLabels.includes(given.haReplicaLabel)) {
+    throw new FlagError(`--ha.cluster-label must not be the replica label ${given.haReplicaLabel}`);
   }
   return Object.freeze({
     ...given,
@@ -326,6 +356,19 @@ function parsePath(text: string): string {
 function parseFilePath(text: string): string {
   if (text === '' || text.includes('\0')) throw new ValueError('want a file');
   return text;
+}
+
+/** A label that senders add: names with two underscores in front are usual for replicas. */
+function parseSentLabelName(text: string): string {
+  if (!/^[a-zA-Z_][a-zA-Z0-9_]*$/.test(text) || text === '__name__') {
+    throw new ValueError('want a label name: letters, digits and _, no digit first, and not __name__');
+  }
+  return text;
+}
+
+function parseClusterLabels(texts: readonly string[]): readonly string[] {
+  const names = texts.flatMap((text) => text.split(',')).map((text) => parseSentLabelName(text.trim()));
+  return [...new Set(names)];
 }
 
 function parseMemoryBudget(text: string): number {

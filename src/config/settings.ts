@@ -54,6 +54,12 @@ export interface ServeSettings {
   readonly tenantHeader: string;
   /** --receive.tenant-label-name */
   readonly tenantLabelName: string;
+  /** --receive.relabel-config-file, as given; undefined: none. */
+  readonly relabelConfigFile: string | undefined;
+  /** --ha.replica-label; undefined: senders are not taken for replicas. */
+  readonly haReplicaLabel: string | undefined;
+  /** --ha.cluster-label; at least one if there is a replica label. */
+  readonly haClusterLabels: readonly string[];
   /** --log.level */
   readonly logLevel: LogLevel;
   /** --log.format */

@@ -24,7 +24,12 @@ export interface Listing {
 /** One read, as plain values that survive a structured clone. */
 export type ReadJob =
   /** `body` is a ReadRequest as it came: protobuf in a snappy block. */
-  | { readonly kind: 'remote-read'; readonly body: Uint8Array }
+  | {
+      readonly kind: 'remote-read';
+      readonly body: Uint8Array;
+      /** Matchers on this label do not count. */
+      readonly ignoredLabel?: string;
+    }
   | ({ readonly kind: 'labels' } & Listing)
   | ({ readonly kind: 'values'; readonly name: string } & Listing)
   | ({ readonly kind: 'series' } & Listing);

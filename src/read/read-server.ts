@@ -109,7 +109,7 @@ class Read implements ReadContext {
 function answer(job: ReadJob, context: ReadContext): Promise<Answer> {
   switch (job.kind) {
     case 'remote-read':
-      return answerRemoteRead(job.body, context);
+      return answerRemoteRead(job.body, context, job.ignoredLabel);
     case 'labels':
       return answerLabelNames(job, context);
     case 'values':

@@ -31,9 +31,13 @@ const FRAME_OVERHEAD = 32;
 /** What is compressed, or travels between threads, at a time: about this much. */
 const PIECE_BYTES = 262_144;
 
-/** Decodes the request and answers it. Throws as decodeReadRequest; the body throws StorageError as the sources do. */
-export async function answerRemoteRead(body: Uint8Array, context: ReadContext): Promise<Answer> {
-  const { queries, responseType } = decodeReadRequest(body, context.codec);
+/** Decodes the request and answers it; matchers on `ignoredLabel` do not count. Throws as decodeReadRequest; the body throws StorageError as the sources do. */
+export async function answerRemoteRead(body: Uint8Array, context: ReadContext, ignoredLabel?: string): Promise<Answer> {
+  const { queries: asked, responseType } = decodeReadRequest(body, context.codec);
+  const queries = asked.map(({ range, matchers }) => ({
+    range,
+    matchers: matchers.filter(({ name }) => name !== ignoredLabel),
+  }));
   const sources = await context.sources(queries.map(({ range }) => range));
   if (responseType === ResponseType.SAMPLES) {
     return {

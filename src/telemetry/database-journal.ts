@@ -68,6 +68,16 @@ function lineOf(event: Exclude<DatabaseEvent, { kind: 'replay-progress' }>): Lin
       return fault('the disk is nearly full: writes get 503 until there is space', event.message);
     case 'disk-roomy':
       return { level: 'info', message: 'the disk has space again' };
+    case 'ha-elected': {
+      const { kind: _, ...fields } = event;
+      return { level: event.previous === '' ? 'info' : 'warn', message: 'a replica was elected', fields };
+    }
+    case 'ha-missing-series': {
+      const { kind: _, ...fields } = event;
+      const message =
+        'a replica that is not elected has series that are not stored: are its Prometheus servers shards and no replicas?';
+      return { level: 'warn', message, fields };
+    }
     case 'wal-damage':
       return { level: 'warn', message: 'damage in the WAL', fields: { damage: event.message } };
     case 'block-skipped':

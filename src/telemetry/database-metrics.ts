@@ -41,6 +41,16 @@ const DATABASE_METRICS: { readonly [Name in Figure]: DatabaseMetric } = {
   checkpoints: counter('wal_checkpoints_total', 'Checkpoints of the WAL that were written.'),
   blocks: gauge('blocks', 'Blocks in the bucket.'),
   snapshots: gauge('snapshots', 'Snapshots that queries hold.'),
+  haClusters: gauge('ha_clusters', 'Clusters of HA pairs, each with one elected replica.'),
+  haSwitches: counter('ha_switches_total', 'Times that a replica took the place of another one that was silent.'),
+  haMissingSeries: gauge(
+    'ha_missing_series',
+    'Series that replicas which are not elected sent in the last minute, and that are not stored: above 0 for shards that were taken for replicas.',
+  ),
+  haShadowBytes: gauge('ha_shadow_bytes', 'Bytes of requests of replicas that are not elected, kept for a switch.'),
+  haShadowSamples: gauge('ha_shadow_samples', 'Samples in those requests.'),
+  haShadowStored: counter('ha_shadow_stored_total', 'Samples that were kept so, and stored at a switch.'),
+  haShadowDiscarded: counter('ha_shadow_discarded_total', 'Samples that were kept so, and were not needed.'),
   tenants: gauge('tenants', 'Tenants with series in the head.'),
 };
 

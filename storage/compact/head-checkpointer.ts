@@ -29,6 +29,8 @@ export interface CheckpointerSettings {
   readonly generation: number;
   /** The oldest segment that the log has at the start, or the number of the first one if it has none. */
   readonly oldestSegment: number;
+  /** Records that a checkpoint is to hold besides what is in the head. */
+  readonly extraRecords: () => Uint8Array[];
   readonly onCheckpoint: (bytes: number, durationMs: number) => void;
   readonly onRetry: (message: string) => void;
 }
@@ -110,6 +112,7 @@ export class HeadCheckpointer {
       })),
       position: { generation: this.#settings.generation, sequence: Number(kernel.nextSequence) - 1 },
       lastSegment,
+      extraRecords: this.#settings.extraRecords(),
     });
   }
 

@@ -28,6 +28,8 @@ export interface CheckpointOrder {
   readonly position: LogPosition;
   /** The checkpoint stands for all segments up to this one. */
   readonly lastSegment: number;
+  /** Records besides those of the head. */
+  readonly extraRecords: readonly Uint8Array[];
 }
 
 /** A block that lies complete in `directory`; no meta if there was nothing to cut. */
@@ -81,11 +83,12 @@ function checkpoint(
   fileSystem: FileSystem,
   dataDirectory: string,
   view: HeadView,
-  { tenants, position, lastSegment }: CheckpointOrder,
+  { tenants, position, lastSegment, extraRecords }: CheckpointOrder,
 ): CheckpointResult {
   const writer = new CheckpointWriter(fileSystem, dataDirectory, position);
   try {
     writeHeadCheckpoint(view, tenants, (record) => writer.append(record));
+    for (const record of extraRecords) writer.append(record);
     writer.finish(lastSegment);
     return { bytes: writer.bytes };
   } catch (error) {

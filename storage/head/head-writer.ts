@@ -3,12 +3,17 @@
  * log is durable up to the end of what they wrote, or of what was there if they wrote nothing.
  */
 import type { Clock } from '../io/clock.ts';
-import type { Kernel, WriteFormat } from '../kernel/kernel.ts';
+import { nextTurn } from '../io/executor.ts';
+import type { Kernel, Outcome, WriteFormat } from '../kernel/kernel.ts';
 import * as L from '../kernel/layout.ts';
 import { LimitError, StorageError } from '../lib/errors.ts';
 import type { Wal } from '../wal/wal.ts';
+import type { SeriesAdmission } from './admission.ts';
+import type { HaGaps } from './ha-gaps.ts';
+import type { Replica } from './ha-pairs.ts';
 import type { KernelGuard } from './kernel-guard.ts';
 import { SampleRate } from './sample-rate.ts';
+import type { ShadowRequest } from './shadow.ts';
 import { checkRequest, defaultTenantLimits, limitName, type TenantLimits } from './tenant-limits.ts';
 import { type WriteOutcome, writeOutcome } from './write-outcome.ts';
 
@@ -27,6 +32,12 @@ export interface WriteOptions extends WriteFormat {
   readonly isAdmitted?: boolean;
 }
 
+/** What is done with series before they are stored. */
+export interface SeriesRules {
+  readonly admission?: SeriesAdmission | undefined;
+  readonly gaps?: HaGaps | undefined;
+}
+
 export class HeadWriter {
   readonly #kernel: Kernel;
   readonly #wal: Wal;
@@ -39,9 +50,13 @@ export class HeadWriter {
   #limitsOf: (tenant: string) => TenantLimits = () => defaultTenantLimits;
   /** Samples by what became of them, since the start. */
   readonly totals = { stored: 0, duplicates: 0, conflicts: 0, rejected: 0, exemplarsDropped: 0, newSeries: 0 };
+  readonly #admission: SeriesAdmission | undefined;
+  readonly #gaps: HaGaps | undefined;
 
-  constructor(kernel: Kernel, guard: KernelGuard, wal: Wal, clock: Clock) {
+  constructor(kernel: Kernel, guard: KernelGuard, wal: Wal, clock: Clock, rules: SeriesRules = {}) {
     this.#kernel = kernel;
+    this.#admission = rules.admission;
+    this.#gaps = rules.gaps;
     this.#wal = wal;
     this.#clock = clock;
     this.#guard = guard;
@@ -102,6 +117,7 @@ export class HeadWriter {
       throw new StorageError('unavailable', `the disk is nearly full: ${this.#wal.shortage}`);
     const tenant = this.tenant(key);
     const { status, outcome } = await this.#store(tenant, body, options);
+    if (this.#gaps?.isDue === true) await this.#exclusively(() => this.#fillGaps());
     await this.#wal.whenAccepted(this.#wal.position);
     if (status === L.OUT_OF_MEMORY) {
       throw new StorageError(
@@ -133,20 +149,30 @@ export class HeadWriter {
     // One wrong clock must not move a tenant's windows.
     const { times } = this.#kernel;
     const latestMs = this.#clock.nowMs() + times.futureMs;
+    const request = { tenant: tenant.key, body, format, receivedMs: this.#clock.nowMs() };
     const finish = (status: number): { status: number; outcome: WriteOutcome } => {
       const outcome = this.#kernel.outcome();
+      const shadow = this.#gaps?.end(request, outcome.droppedHa) ?? 0;
       this.#count(outcome);
-      return { status, outcome: writeOutcome(outcome, { ...times, latestMs, limits: tenant.limits }) };
+      return { status, outcome: writeOutcome(outcome, { ...times, latestMs, limits: tenant.limits }, shadow) };
     };
     return this.#guard.run(() => {
-      this.#kernel.receive(tenant.handle, body, format);
+      this.#receive(tenant, body, format);
       this.#admit(tenant, isAdmitted);
       tenant.lastWriteMs = this.#clock.monotonicMs();
+      if (this.#gaps?.begin() === true) {
+        // What a replica sent before it was elected comes before what it sends now.
+        return this.#exclusively(async () => {
+          await this.#fillGaps();
+          this.#guard.run(() => this.#receive(tenant, body, format));
+          return finish(await this.#applyRest(tenant.handle, latestMs));
+        });
+      }
       if (this.#kernel.hasRingRoom) {
         const status = this.#kernel.apply(tenant.handle, latestMs);
         if (status !== L.APPLIED_PART) return finish(status);
       }
-      return this.#storeInParts(tenant, latestMs, finish);
+      return this.#exclusively(async () => finish(await this.#applyRest(tenant.handle, latestMs)));
     });
   }
 
@@ -165,37 +191,83 @@ export class HeadWriter {
     rate.take(size.samples);
   }
 
-  /** A request that the ring has no room for: part by part, as the log is written. */
-  async #storeInParts<T>(tenant: ActiveTenant, latestMs: number, finish: (status: number) => T): Promise<T> {
+  #receive(tenant: ActiveTenant, body: Uint8Array, format: WriteFormat): void {
+    if (this.#admission !== undefined) {
+      this.#admission.tenant = tenant.key;
+      this.#kernel.setPolicyGeneration(this.#admission.generation);
+    }
+    this.#kernel.receive(tenant.handle, body, format);
+  }
+
+  /** Lets no other request into the kernel until the work is done. */
+  async #exclusively<T>(work: () => Promise<T>): Promise<T> {
+    while (this.#turn !== undefined) await this.#turn;
     let end = (): void => {};
     this.#turn = new Promise((resolve) => {
       end = resolve;
     });
     try {
-      for (;;) {
-        while (!this.#kernel.hasRingRoom) await this.#wal.whenDurable(this.#wal.position);
-        const status = this.#guard.run(() => this.#kernel.apply(tenant.handle, latestMs));
-        if (status !== L.APPLIED_PART) return finish(status);
-      }
+      return await work();
     } finally {
       this.#turn = undefined;
       end();
     }
   }
 
-  #count(outcome: {
-    stored: number;
-    duplicates: number;
-    conflicts: number;
-    exemplars: number;
-    newSeries: number;
-    received: number;
-  }): void {
+  /** Applies what was received and the ring has no room for, part by part, as the log is written. */
+  async #applyRest(handle: number, latestMs: number): Promise<number> {
+    for (;;) {
+      await this.#ringRoom();
+      const status = this.#guard.run(() => this.#kernel.apply(handle, latestMs));
+      if (status !== L.APPLIED_PART) return status;
+    }
+  }
+
+  async #ringRoom(): Promise<void> {
+    while (!this.#kernel.hasRingRoom) await this.#wal.whenDurable(this.#wal.position);
+  }
+
+  /** Logs who was elected, and stores what the others failed to send. */
+  async #fillGaps(): Promise<void> {
+    const gaps = this.#gaps as HaGaps;
+    for (const record of gaps.pairs.takeRecords()) {
+      await this.#ringRoom();
+      this.#guard.run(() => this.#kernel.log(record));
+    }
+    for (const { replica, requests } of gaps.take()) {
+      for (const request of requests) {
+        const counts = await this.#fillFrom(replica, request);
+        gaps.count(request, counts);
+        await nextTurn();
+      }
+    }
+    gaps.finish();
+  }
+
+  async #fillFrom(
+    { address }: Replica,
+    { tenant: key, body, format }: ShadowRequest,
+  ): Promise<{ seen: number; stored: number }> {
+    const tenant = this.tenant(key);
+    const latestMs = this.#clock.nowMs() + this.#kernel.times.futureMs;
+    try {
+      this.#kernel.fillFrom(address);
+      this.#guard.run(() => this.#receive(tenant, body, format));
+      await this.#applyRest(tenant.handle, latestMs);
+      const { received, stored, newSeries } = this.#kernel.outcome();
+      this.totals.newSeries += newSeries;
+      return { seen: received, stored };
+    } finally {
+      this.#kernel.fillFrom(0);
+    }
+  }
+
+  #count(outcome: Outcome): void {
     const { totals } = this;
     totals.stored += outcome.stored;
     totals.duplicates += outcome.duplicates;
     totals.conflicts += outcome.conflicts;
-    totals.rejected += outcome.received - outcome.stored - outcome.duplicates - outcome.conflicts;
+    totals.rejected += outcome.rejected.reduce((sum, { samples }) => sum + samples, 0);
     totals.exemplarsDropped += outcome.exemplars;
     totals.newSeries += outcome.newSeries;
   }

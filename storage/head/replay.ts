@@ -6,6 +6,7 @@ import type { Kernel } from '../kernel/kernel.ts';
 import * as L from '../kernel/layout.ts';
 import { CorruptionError, StorageError } from '../lib/errors.ts';
 import { type RecoveryProgress, type RecoveryReport, recoverWal, type WalRecovery } from '../wal/recovery.ts';
+import { type Election, readElection } from './election-record.ts';
 
 /** Whose log it is: what its blocks say that they were cut from. */
 export interface LogIdentity {
@@ -20,6 +21,8 @@ export interface OwnBlock {
 }
 
 export interface ReplayListener {
+  /** Hears of every election of a replica, in the order of the log. */
+  readonly onElection: (election: Election) => void;
   readonly onProgress: (progress: RecoveryProgress) => void;
   /** Hears of everything that the log should hold and does not. */
   readonly onDamage: (message: string) => void;
@@ -61,16 +64,15 @@ export async function replayLog(
 ): Promise<RecoveryReport> {
   for (const { coverage } of blocks)
     kernel.cover(kernel.tenant(coverage.tenant), coverage.window, coverage.generation, BigInt(coverage.position));
-  const report = await replayOnce(
-    recoverWal(fileSystem, dataDirectory, listener.onProgress),
-    kernel,
-    listener.onDamage,
-  );
+  const report = await replayOnce(recoverWal(fileSystem, dataDirectory, listener.onProgress), kernel, listener);
   if (kernel.orphanSamples > 0) {
     // A definition was damaged, and its second copy comes behind samples that need it. What is there already is met as
     // duplicates, and what makes no sense was reported.
     kernel.memory.setWord(L.OUT_ORPHANS, 0);
-    await replayOnce(recoverWal(fileSystem, dataDirectory, listener.onProgress), kernel, () => undefined);
+    await replayOnce(recoverWal(fileSystem, dataDirectory, listener.onProgress), kernel, {
+      ...listener,
+      onDamage: () => undefined,
+    });
   }
   reportDamage(report, kernel.orphanSamples, listener);
   freeRetired(kernel);
@@ -81,10 +83,12 @@ export async function replayLog(
 async function replayOnce(
   recovery: WalRecovery,
   kernel: Kernel,
-  onDamage: (message: string) => void,
+  { onDamage, onElection }: ReplayListener,
 ): Promise<RecoveryReport> {
   let sinceTurn = 0;
   for (const { kind, sequence, payload, segment, offset } of recovery.frames()) {
+    const election = payload[0] === L.RECORD_ELECTION ? readElection(payload) : undefined;
+    if (election !== undefined) onElection(election);
     const status = kernel.replay(payload, BigInt(kind === 'checkpoint' ? 0 : sequence));
     if (status === L.OUT_OF_MEMORY) {
       throw new StorageError(

@@ -5,7 +5,7 @@ import { formatDuration } from '../lib/duration.ts';
 import { limitName, type TenantLimits } from './tenant-limits.ts';
 
 export interface WriteOutcome {
-  /** Samples in the request: stored + duplicates + conflicts + rejected. */
+  /** Samples in the request: stored + duplicates + conflicts + rejected + all that were dropped. */
   readonly received: number;
   readonly stored: number;
   /** Equal to what is there already: success. */
@@ -13,6 +13,8 @@ export interface WriteOutcome {
   /** Another value at a timestamp that is there already; the first one stays. Success. */
   readonly conflicts: number;
   readonly rejected: number;
+  /** As configured: success. */
+  readonly dropped: DroppedSamples;
   readonly newSeries: number;
   /** What remote write 2.0 tells its sender: of a request without fault all that was in it, else what is stored now. */
   readonly written: Written;
@@ -28,6 +30,16 @@ export interface Written {
   readonly samples: number;
   readonly histograms: number;
   readonly exemplars: number;
+}
+
+/** Samples that are not stored because the configuration says so. */
+export interface DroppedSamples {
+  /** Of series that relabelling drops. */
+  readonly relabel: number;
+  /** Of a replica that is not elected. */
+  readonly ha: number;
+  /** The same, but kept for a while, in case the elected one falls silent. */
+  readonly shadow: number;
 }
 
 interface Reason {
@@ -47,7 +59,7 @@ export interface WriteRules extends TimeRules {
 /** Of series, not of samples: they have none. */
 const NO_SAMPLES = 'no-samples';
 
-const reasons = new Map<number, Reason>([
+const reasons: ReadonlyMap<number, Reason> = new Map<number, Reason>([
   [L.REJECT_NO_NAME, { slug: 'missing-name', text: () => 'missing __name__' }],
   [L.REJECT_EMPTY_NAME, { slug: 'empty-label-name', text: () => 'empty label name' }],
   [
@@ -123,6 +135,7 @@ const reasons = new Map<number, Reason>([
   [L.REJECT_ODD_REFS, { slug: 'odd-label-refs', text: (o) => `odd number of label refs (${o.actual})` }],
   [L.REJECT_NO_SAMPLES, { slug: NO_SAMPLES, text: () => 'neither samples nor histograms' }],
   [L.REJECT_BOTH_KINDS, { slug: 'samples-and-histograms', text: () => 'samples beside histograms in one series' }],
+  [L.REJECT_RELABELLED, { slug: 'relabelled', text: (o) => `after relabelling: ${slugOf(o.actual)}` }],
   [L.REJECT_HISTOGRAM, { slug: 'histogram', text: () => 'native histograms are not supported yet' }],
 ]);
 
@@ -136,20 +149,22 @@ const isAboutTime = new Set<number>([
 /** A longer label set is cut in the text. */
 const MAX_LABEL_TEXT = 512;
 
-/** Turns the kernel's counts into the answer. */
-export function writeOutcome(outcome: Outcome, rules: WriteRules): WriteOutcome {
-  const { received, stored, duplicates, conflicts, newSeries, newestMs } = outcome;
+/** Turns the kernel's counts into the answer; `shadow` of the losers' samples are kept. */
+export function writeOutcome(outcome: Outcome, rules: WriteRules, shadow = 0): WriteOutcome {
+  const { received, stored, duplicates, conflicts, newSeries, newestMs, droppedRelabel, droppedHa } = outcome;
   const rejectedBy = new Map(outcome.rejected.map(({ reason, samples }) => [slugOf(reason), samples]));
-  const rejected = received - stored - duplicates - conflicts;
+  const rejected = outcome.rejected.reduce((sum, { samples }) => sum + samples, 0);
   const message = rejected === 0 && outcome.emptySeries === 0 ? '' : messageOf(outcome, rejected, rules);
+  const taken = stored + duplicates + droppedRelabel + droppedHa;
   return {
     received,
     stored,
     duplicates,
     conflicts,
     rejected,
+    dropped: { relabel: droppedRelabel, ha: droppedHa - shadow, shadow },
     newSeries,
-    written: message === '' ? outcome.carried : { samples: stored + duplicates, histograms: 0, exemplars: 0 },
+    written: message === '' ? outcome.carried : { samples: taken, histograms: 0, exemplars: 0 },
     newestMs: newestMs < 0 ? undefined : newestMs,
     message,
     rejectedBy,

@@ -15,6 +15,9 @@ export interface KernelExports {
   apply(tenant: number, latest: bigint): number;
   plannedSamples(): number;
   reserveNames(at: number, length: number): void;
+  makeReplica(): number;
+  forgetRowless(): void;
+  meetReplicas(): void;
   pushFrame(payload: number, length: number): void;
   redefine(upTo: number): number;
   endReplay(): void;
@@ -31,13 +34,24 @@ export interface KernelExports {
   encodeXor(times: number, values: number, count: number, open: number, to: number): number;
 }
 
+/** Says under which labels a series is stored; see layout.ts ADMIT_…. `count` labels stand in SCRATCH. */
+export type AdmitSeries = (tenant: number, count: number) => number;
+
 let module: WebAssembly.Module | undefined;
 
-/** An instance of the kernel on a memory. A trap in it leaves the memory half-written: the caller must not go on. */
-export function instantiate(memory: WebAssembly.Memory): KernelExports {
+/**
+ * An instance of the kernel on a memory. A trap in it leaves the memory half-written: the caller must not go on. Only the
+ * instance that writes needs `admit`, and only with a policy.
+ */
+export function instantiate(memory: WebAssembly.Memory, admit: AdmitSeries = noPolicy): KernelExports {
   module ??= compileWasmFile(new URL('../../build/kernel.wasm', import.meta.url));
   const abort = (_message: number, _file: number, line: number): never => {
     throw new WebAssembly.RuntimeError(`kernel aborted at line ${line}`);
   };
-  return new WebAssembly.Instance(module, { env: { memory, abort } }).exports as unknown as KernelExports;
+  return new WebAssembly.Instance(module, { env: { memory, abort }, host: { admit } })
+    .exports as unknown as KernelExports;
+}
+
+function noPolicy(): never {
+  throw new WebAssembly.RuntimeError('the kernel asked for a policy that it was not given');
 }

@@ -4,10 +4,15 @@
  * must end, and the WAL brings the head back.
  */
 import { StorageError } from '../lib/errors.ts';
+import type { Labels } from '../model/labels.ts';
 import { snappyError } from './chunk-codec.ts';
 import { instantiate, type KernelExports } from './instance.ts';
 import * as L from './layout.ts';
 import { SharedMemory } from './shared-memory.ts';
+import { labelsToWire } from './wire-labels.ts';
+
+/** Keeps a BOM: it is a part of a label. */
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 
 const PAGE_BYTES = 65536;
 /** Free lists of other sizes can hold memory back: addresses may go this much beyond the budget. */
@@ -54,8 +59,18 @@ export interface KernelSettings {
   readonly seed: number;
   /** Which times are taken; as `defaultTimeRules` says where nothing is given. */
   readonly times?: Partial<TimeRules>;
+  /** What is done with the labels of every series; undefined: they are stored as they come. */
+  readonly admit?: (labels: Labels) => Admission;
   /** Where the arena begins; later than usual only to test high addresses. */
   readonly arenaAddress?: number;
+}
+
+/** What becomes of a series. */
+export interface Admission {
+  /** Under which it is stored, sorted by name, none empty; the very ones that were given if nothing changes; undefined: not. */
+  readonly labels: Labels | undefined;
+  /** The replica of a pair that sends it (`makeReplica`), or 0. */
+  readonly replica: number;
 }
 
 /** How a body is packed: a snappy block, which is the default, or not at all. */
@@ -70,12 +85,16 @@ export interface WriteFormat {
   readonly protocol?: Protocol;
 }
 
-/** Counts of one request; received = stored + duplicates + conflicts + rejected. */
+/** Counts of one request; received = stored + duplicates + conflicts + rejected + droppedRelabel + droppedHa. */
 export interface Outcome {
   readonly received: number;
   readonly stored: number;
   readonly duplicates: number;
   readonly conflicts: number;
+  /** Of series that the policy drops. */
+  readonly droppedRelabel: number;
+  /** Of replicas that are not elected. */
+  readonly droppedHa: number;
   readonly newSeries: number;
   /** In the request. */
   readonly exemplars: number;
@@ -125,6 +144,7 @@ export class Kernel {
   readonly times: TimeRules;
   readonly #kernel: KernelExports;
   readonly #arena: number;
+  readonly #admit: KernelSettings['admit'];
 
   constructor(settings: KernelSettings) {
     const arena = settings.arenaAddress ?? L.ARENA;
@@ -133,7 +153,8 @@ export class Kernel {
     const hard = Math.min(arena + settings.budgetBytes * FRAGMENTATION + GROWTH_BYTES, MAX_ADDRESS);
     const initial = Math.ceil((arena + PAGE_BYTES) / PAGE_BYTES);
     this.memory = new SharedMemory(new WebAssembly.Memory({ initial, maximum: 65536, shared: true }));
-    this.#kernel = instantiate(this.memory.memory);
+    this.#admit = settings.admit;
+    this.#kernel = instantiate(this.memory.memory, (_, count) => this.#admitSeries(count));
     this.#kernel.initialize(arena, soft | 0, hard | 0, settings.seed | 0);
     this.times = { ...defaultTimeRules, ...settings.times };
     this.memory.setLong(L.FUTURE_MS, BigInt(this.times.futureMs));
@@ -212,6 +233,52 @@ export class Kernel {
     return this.memory.word(tenant + L.TENANT_HIDDEN);
   }
 
+  /**
+   * Before a request is received under a policy: series are asked about again whose aliases were resolved under another
+   * generation of it, an integer above 0.
+   */
+  setPolicyGeneration(generation: number): void {
+    this.memory.setWord(L.POLICY_GENERATION, generation);
+    this.#kernel.forgetRowless();
+  }
+
+  /** A new replica, which is not elected. Called by `admit`, too. */
+  makeReplica(): number {
+    return this.#kernel.makeReplica() >>> 0;
+  }
+
+  /** Before a request is applied: the replicas that send what was received last, as far as its aliases tell. */
+  meetReplicas(): number[] {
+    this.#kernel.meetReplicas();
+    return this.metReplicas;
+  }
+
+  /** The replicas that send what was applied last; those that are found by their aliases stand first. */
+  get metReplicas(): number[] {
+    const count = this.memory.word(L.MET_COUNT);
+    return Array.from({ length: count }, (_, i) => this.memory.word(L.MET_REPLICAS + i * 4));
+  }
+
+  /** Until it is called with 0: only what this replica sends is placed, and only behind what each series has. */
+  fillFrom(replica: number): void {
+    this.memory.setWord(L.FILL_REPLICA, replica);
+  }
+
+  /** Answers a call of the kernel, which has left `count` labels in SCRATCH. */
+  #admitSeries(count: number): number {
+    const { memory } = this;
+    const text = (at: number): string => decoder.decode(memory.bytes(memory.word(at), memory.word(at + 4)).slice());
+    const labels = Array.from({ length: 2 * count }, (_, i) => text(L.SCRATCH + i * 8));
+    const answer = this.#admit?.(labels) ?? { labels, replica: 0 };
+    memory.setWord(L.ADMIT_REPLICA, answer.replica);
+    if (answer.labels === undefined || answer.labels.length === 0) return L.ADMIT_DROPPED;
+    if (answer.labels === labels) return L.ADMIT_UNCHANGED | 0;
+    const wire = labelsToWire(answer.labels);
+    if (wire.length > L.ADMITTED_BYTES) return L.ADMIT_TOO_LONG | 0;
+    memory.bytes(L.ADMITTED, wire.length).set(wire);
+    return wire.length;
+  }
+
   /** Puts the message of a body into RAW; returns its length. */
   #unpack(body: Uint8Array, compression: Compression): number {
     this.memory.bytes(compression === 'none' ? L.RAW : L.IN, body.length).set(body);
@@ -250,11 +317,16 @@ export class Kernel {
     const stored = memory.word(L.OUT_STORED);
     const duplicates = memory.word(L.OUT_DUPLICATES);
     const conflicts = memory.word(L.OUT_CONFLICTS);
+    const droppedRelabel = memory.word(L.OUT_DROPPED_RELABEL);
+    const droppedHa = memory.word(L.OUT_DROPPED_HA);
+    const counted = stored + duplicates + conflicts + droppedRelabel + droppedHa;
     return {
-      received: stored + duplicates + conflicts + rejected.reduce((sum, { samples }) => sum + samples, 0),
+      received: rejected.reduce((sum, { samples }) => sum + samples, counted),
       stored,
       duplicates,
       conflicts,
+      droppedRelabel,
+      droppedHa,
       newSeries: memory.word(L.OUT_NEW_SERIES),
       exemplars: memory.word(L.OUT_EXEMPLARS),
       carried: {

@@ -99,6 +99,8 @@ export const OUT_NEW_SERIES: u32 = 352;
 export const OUT_EXEMPLARS: u32 = 356;
 export const OUT_ORPHANS: u32 = 364; // replayed samples of series without a definition
 export const OUT_OFFENDERS: u32 = 360; // how many of the three below are filled
+export const OUT_DROPPED_RELABEL: u32 = 376; // samples of series that the policy drops
+export const OUT_DROPPED_HA: u32 = 380; // samples of replicas that are not elected
 export const OUT_REJECTED: u32 = 384; // u32 × REASONS, by reason
 export const OFFENDERS: u32 = 512; // 3 × OFFENDER_BYTES
 export const OFFENDER_BYTES: u32 = 32;
@@ -117,6 +119,20 @@ export const OUT_END: u32 = 640;
 export const PLAN_PROTOCOL: u32 = 640; // PROTOCOL_V1 or PROTOCOL_V2
 export const SYMBOL_COUNT: u32 = 644; // of a request of 2.0
 export const METADATA_COUNT: u32 = 648;
+
+// What becomes of a series before it is stored is asked once for each alias, and again when the policy has changed.
+export const POLICY_GENERATION: u32 = 768; // 0 = there is no policy
+export const ADMIT_REPLICA: u32 = 772; // what the host says beside its answer: the replica that sends the series, or 0
+export const HA_ROUND: u32 = 776; // in each round, losers' series without a row are looked for once
+export const HA_REQUEST: u32 = 780; // counts calls of `meetReplicas`
+export const ROWLESS_ALIASES: u32 = 784; // how many stand for no row
+export const MET_COUNT: u32 = 792; // replicas in MET_REPLICAS
+export const FILL_REPLICA: u32 = 788; // only what this replica sends is placed, behind what each series has; 0 = all
+
+// What the host answers instead of the length of new labels in ADMITTED.
+export const ADMIT_DROPPED: u32 = 0;
+export const ADMIT_UNCHANGED: u32 = 4294967295;
+export const ADMIT_TOO_LONG: u32 = 4294967294;
 
 // What the server was told about times and windows. Milliseconds of data time.
 export const MAX_OPEN_WINDOWS: u32 = 832; // of a tenant
@@ -197,6 +213,9 @@ export const MAX_SYMBOLS_PER_REQUEST: u32 = 1048576;
 export const KEYS: u32 = 50331648;
 export const MAX_KEY_SYMBOLS: u32 = 256;
 
+export const ADMITTED: u32 = 95944704; // in SCRATCH: wire bytes of labels as the host wants them stored
+export const ADMITTED_BYTES: u32 = 524288;
+export const MET_REPLICAS: u32 = 96468992; // in SCRATCH: the replicas that send the request at work
 export const ARENA: u32 = 98566144;
 
 // A list: grows by segments [next u32 | capacity u32 | items], never moves. The count is published. A list without what
@@ -314,8 +333,21 @@ export const ALIAS_ROW: u32 = 4;
 export const ALIAS_NEXT: u32 = 8; // the alias that followed this one last time
 export const ALIAS_LENGTH: u32 = 12; // NO_ALIAS: not in use
 export const ALIAS_SIBLING: u32 = 16; // the next alias of the row
-export const ALIAS_WIRE: u32 = 20;
+export const ALIAS_CONFIG: u32 = 20; // POLICY_GENERATION when it was resolved
+export const ALIAS_REPLICA: u32 = 24; // who sends it, of an HA pair; 0 = none
+export const ALIAS_LOOKED: u32 = 28; // HA_ROUND when a loser's row was last looked for
+export const ALIAS_WIRE: u32 = 32;
 export const NO_ALIAS: u32 = 4294967295;
+// Instead of a row: a loser's series that is not there, and one that the policy drops. Below them lies a zero.
+export const NO_ROW: u32 = 0;
+export const DROPPED_ROW: u32 = 1;
+
+// One of several senders of the same series: [elected | request | newest i64 | missing].
+export const REPLICA_BYTES: u32 = 24;
+export const REPLICA_ELECTED: u32 = 0; // 1 = its samples are stored
+export const REPLICA_REQUEST: u32 = 4; // HA_REQUEST when it was last met
+export const REPLICA_NEWEST: u32 = 8; // i64: time of the newest sample stored of it
+export const REPLICA_MISSING: u32 = 16; // series of this round that it carries as a loser, and that are not there
 
 export const WINDOW_MS: u32 = 7200000;
 export const CHUNK_SAMPLES: u32 = 120;
@@ -329,6 +361,7 @@ export const RECORD_SEAL: u32 = 3;
 export const RECORD_CHUNKS: u32 = 4;
 export const RECORD_CHECKPOINT: u32 = 5;
 export const RECORD_METADATA: u32 = 8;
+export const RECORD_ELECTION: u32 = 9;
 
 // Limits of a label set, which a tenant's own may only be below; over one of them the series is rejected.
 export const MAX_LABELS: u32 = 128;
@@ -352,6 +385,8 @@ export const REJECT_WINDOWS: u32 = 11;
 export const REJECT_HISTOGRAM: u32 = 12;
 export const REJECT_TIME_RANGE: u32 = 13;
 export const REJECT_SERIES_LIMIT: u32 = 14;
+export const REJECT_RELABELLED: u32 = 20; // OFFENDER_ACTUAL is the reason to refuse the relabelled labels
+export const REJECT_NOT_NEEDED: u32 = 21; // only while a gap is filled: the series has a sample as new
 export const REJECT_TIME_UNIT: u32 = 24;
 export const REJECT_SYMBOL_REF: u32 = 15;
 export const REJECT_ODD_REFS: u32 = 16;

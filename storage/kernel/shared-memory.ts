@@ -30,6 +30,7 @@ export class SharedMemory {
   }
 
   setWord(address: number, value: number): void {
+    if (address + 4 > this.#bytes.length) this.#refresh(address + 4);
     this.#words[address / 4] = value;
   }
 
@@ -46,6 +47,7 @@ export class SharedMemory {
   }
 
   setLong(address: number, value: bigint): void {
+    if (address + 8 > this.#bytes.length) this.#refresh(address + 8);
     this.#longs[address / 8] = value;
   }
 

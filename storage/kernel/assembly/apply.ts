@@ -19,8 +19,9 @@ import { FETCH_AHEAD, HISTOGRAM, HISTOGRAM_V2, LABEL, planEntry, SAMPLE, touch }
 import { nextRef, openRefs, recall, ref, symbolLength, symbolText } from './request-symbols';
 import { beginRecords, definitionsFull, endRecords, recordDefinition, recordSample, samplesFull } from './record';
 import { CONFLICT, DUPLICATE, FIRST_REJECT, NO_ROOM, place, STORED } from './rows';
-import { addAlias, findAlias, findKnownRow, findOrMakeRow, isFullOfSeries, rowIsNew } from './series';
-import { isPlain, judgeTime, setLatest } from './time';
+import { admit, isDropped, isElected, meet, noteNewest, sender } from './policy';
+import { addAlias, changeRow, findAlias, findKnownRow, findOrMakeRow, isFullOfSeries, rowIsNew } from './series';
+import { fillFrom, isPlain, judgeTime, setLatest } from './time';
 
 /** Where scattered labels are gathered: the body as received is not needed any more, and they are not longer. */
 const GATHERED: usize = L.IN;
@@ -32,6 +33,11 @@ let duplicates: u32 = 0;
 let conflicts: u32 = 0;
 let newest: i64 = 0;
 let isV2: bool = false;
+/** POLICY_GENERATION, and whose samples a gap is filled with; 0 = none. */
+let policy: u32 = 0;
+let filling: usize = 0;
+/** Of the series at work under a policy: the replica that sends it, or 0. */
+let replica: usize = 0;
 
 /**
  * Applies the plan from where it stopped. `latest` is the newest time that is accepted. Answers APPLIED, APPLIED_PART
@@ -49,6 +55,9 @@ export function apply(tenant: usize, latest: i64): u32 {
   isV2 = load<u32>(L.PLAN_PROTOCOL) === L.PROTOCOL_V2;
   setLatest(latest);
   setLabelLimits(tenant);
+  policy = load<u32>(L.POLICY_GENERATION);
+  filling = load<u32>(L.FILL_REPLICA);
+  replica = 0;
   beginRecords();
   for (; next < count; next++) {
     const entry = planEntry(next);
@@ -64,7 +73,11 @@ export function apply(tenant: usize, latest: i64): u32 {
     if (load<u32>(entry, L.PLAN_SAMPLES) === 0) continue;
     let alias: usize = load<u32>(entry, L.PLAN_ALIAS);
     let row: usize = load<u32>(entry, L.PLAN_ROW);
-    if (alias !== 0) row = load<u32>(alias, L.ALIAS_ROW);
+    if (policy !== 0) {
+      row = judge(tenant, entry, alias, row);
+      if (row === 0) continue;
+      alias = load<u32>(entry, L.PLAN_ALIAS);
+    } else if (alias !== 0) row = load<u32>(alias, L.ALIAS_ROW);
     else if (row < L.REASONS) {
       row = row === 0 ? resolve(tenant, entry) : refuse(entry, <u32>row);
       if (row === 0) continue;
@@ -76,6 +89,7 @@ export function apply(tenant: usize, latest: i64): u32 {
     previous = alias;
     if (isV2) applyMetadata(tenant, row, entry);
     result = applySamples(tenant, row, entry, sealedUntil);
+    if (replica !== 0) noteNewest(replica, load<i64>(row + L.ROW_OPEN, L.OPEN_LAST_TIME));
     if (result !== L.APPLIED) break;
   }
   store<u32>(L.PLAN_NEXT, next);
@@ -137,19 +151,13 @@ function resolve(tenant: usize, entry: usize): usize {
     const fits = wireTotal <= L.MAX_SERIES_BYTES;
     if (!isV2 && fits) alias = findAlias(tenant, wire, length);
     if (alias === 0) {
-      let problem = isV2 && !fits ? tooLong() : readLabels(wire, length);
-      if (problem === 0 && isFullOfSeries(tenant) && findKnownRow(tenant) === 0)
-        problem = refuseForSeries(load<u32>(tenant + L.TENANT_ROWS, L.LIST_COUNT));
+      let problem = readWireLabels(wire, length);
+      if (problem === 0) problem = refuseBeyondLimit(tenant);
       if (problem !== 0) {
         reject(problem, load<u32>(entry, L.PLAN_SAMPLES), entry, 0);
         return 0;
       }
-      const row = findOrMakeRow(tenant);
-      if (rowIsNew) {
-        recordDefinition(row);
-        store<u32>(L.OUT_NEW_SERIES, load<u32>(L.OUT_NEW_SERIES) + 1);
-        if (hasReservedName()) store<u32>(tenant, load<u32>(tenant, L.TENANT_HIDDEN) + 1, L.TENANT_HIDDEN);
-      }
+      const row = rowOfLabels(tenant);
       if (!isV2) alias = addAlias(tenant, wire, length, row);
       else if (symbolKey(entry)) alias = addAlias(tenant, KEY, keyLength, row);
       if (alias === 0) return row;
@@ -157,6 +165,103 @@ function resolve(tenant: usize, entry: usize): usize {
   }
   store<u32>(entry, <u32>alias, L.PLAN_ALIAS);
   return load<u32>(alias, L.ALIAS_ROW);
+}
+
+/** Why the labels that were read are refused: they are of a new series, and the tenant has as many as it may. Else 0. */
+function refuseBeyondLimit(tenant: usize): u32 {
+  if (!isFullOfSeries(tenant) || findKnownRow(tenant) !== 0) return 0;
+  return refuseForSeries(load<u32>(tenant + L.TENANT_ROWS, L.LIST_COUNT));
+}
+
+/** The row of the labels that were read, made and defined in the log if it is new. */
+function rowOfLabels(tenant: usize): usize {
+  const row = findOrMakeRow(tenant);
+  if (rowIsNew) {
+    recordDefinition(row);
+    store<u32>(L.OUT_NEW_SERIES, load<u32>(L.OUT_NEW_SERIES) + 1);
+    if (hasReservedName()) store<u32>(tenant, load<u32>(tenant, L.TENANT_HIDDEN) + 1, L.TENANT_HIDDEN);
+  }
+  return row;
+}
+
+/**
+ * The row of a series under a policy; 0 if none takes its samples, which are counted then. `known` is the row of a series
+ * without an alias that was begun in an earlier part. Leaves the alias in the plan.
+ */
+function judge(tenant: usize, entry: usize, planned: usize, known: usize): usize {
+  if (known >= L.REASONS) return known;
+  if (known !== 0) return filling !== 0 ? 0 : refuse(entry, <u32>known);
+  let alias = planned;
+  if (alias === 0) {
+    // Of 2.0, too: symbols that only the policy sees are nobody's, and may go any time.
+    const wire = wireLabels(entry);
+    if (wireTotal <= L.MAX_SERIES_BYTES) alias = findAlias(tenant, wire, wireLength);
+  }
+  if (alias === 0 || load<u32>(alias, L.ALIAS_CONFIG) !== policy) {
+    if (!settle(tenant, entry, alias)) return 0;
+    alias = settled;
+  } else {
+    settledRow = load<u32>(alias, L.ALIAS_ROW);
+    replica = load<u32>(alias, L.ALIAS_REPLICA);
+  }
+  store<u32>(entry, <u32>alias, L.PLAN_ALIAS);
+  if (replica !== 0) meet(replica);
+  if (filling !== 0 && replica !== filling) return 0;
+  if (settledRow === L.DROPPED_ROW) return drop(L.OUT_DROPPED_RELABEL, entry);
+  if (isLosers(replica)) {
+    if (settledRow === L.NO_ROW && alias !== 0) lookAgain(tenant, entry, alias);
+    return drop(L.OUT_DROPPED_HA, entry);
+  }
+  // Its replica was not elected when the alias was made.
+  if (settledRow === L.NO_ROW && !settle(tenant, entry, alias)) return 0;
+  if (alias === 0) store<u32>(entry, <u32>settledRow, L.PLAN_ROW);
+  if (filling !== 0) fillFrom(settledRow);
+  return settledRow;
+}
+
+@inline
+function isLosers(sender: usize): bool {
+  return sender !== 0 && !isElected(sender);
+}
+
+function drop(counter: usize, entry: usize): usize {
+  store<u32>(counter, load<u32>(counter) + load<u32>(entry, L.PLAN_SAMPLES));
+  return 0;
+}
+
+/** What `settle` leaves: the alias, or 0, and what it stands for. */
+let settled: usize = 0;
+let settledRow: usize = 0;
+
+/** Asks the policy what a series is stored as, and lets its alias stand for that. False if the series is refused. */
+function settle(tenant: usize, entry: usize, alias: usize): bool {
+  const wire = wireLabels(entry),
+    length = wireLength;
+  let problem = readWireLabels(wire, length);
+  if (problem === 0) problem = admit(tenant);
+  if (problem === 0 && !isDropped && !isLosers(sender)) problem = refuseBeyondLimit(tenant);
+  if (problem !== 0) {
+    reject(problem, load<u32>(entry, L.PLAN_SAMPLES), entry, 0);
+    return false;
+  }
+  replica = sender;
+  if (isDropped) settledRow = L.DROPPED_ROW;
+  else settledRow = isLosers(replica) ? findKnownRow(tenant) : rowOfLabels(tenant);
+  if (alias === 0) alias = addAlias(tenant, wire, length, settledRow);
+  else changeRow(alias, settledRow);
+  settled = alias;
+  if (alias === 0) return true;
+  store<u32>(alias, policy, L.ALIAS_CONFIG);
+  store<u32>(alias, <u32>replica, L.ALIAS_REPLICA);
+  store<u32>(alias, load<u32>(L.HA_ROUND), L.ALIAS_LOOKED);
+  return true;
+}
+
+/** Once in a round: whether a loser's series that was not there has come since. Counts it if not. */
+function lookAgain(tenant: usize, entry: usize, alias: usize): void {
+  if (load<u32>(alias, L.ALIAS_LOOKED) === load<u32>(L.HA_ROUND)) return;
+  if (settle(tenant, entry, alias) && settledRow === L.NO_ROW)
+    store<u32>(replica, load<u32>(replica, L.REPLICA_MISSING) + 1, L.REPLICA_MISSING);
 }
 
 /** The alias of a series of 2.0, which may have come into being since the first walk. */
@@ -185,7 +290,9 @@ let wireLength: usize = 0;
 /** How long the labels are; those of 2.0 are written out up to MAX_SERIES_BYTES, since symbols repeat: one could stand for gigabytes. */
 let wireTotal: u64 = 0;
 
-function tooLong(): u32 {
+/** As `readLabels`, for what `wireLabels` left. */
+function readWireLabels(wire: usize, length: usize): u32 {
+  if (!isV2 || wireTotal <= L.MAX_SERIES_BYTES) return readLabels(wire, length);
   measure(<u32>min<u64>(wireTotal, 0xffffffff));
   return L.REJECT_SERIES_TOO_LONG;
 }

@@ -18,8 +18,10 @@ export { cover, replay } from './replay';
 export { freeRetired, sealRetired } from './retired';
 export { apply } from './apply';
 export { plannedSamples } from './plan';
+export { makeReplica, meetReplicas } from './policy';
 export { validateV1 } from './request-v1';
 export { validateV2 } from './request-v2';
+export { forgetRowless } from './series';
 export { findName, findPair, findSymbol } from './symbols';
 export { findTenant } from './tenants';
 

@@ -12,6 +12,8 @@ import { slot, tableEntries, tableInsert, tableMask, tableRemove } from './table
 /** An alias that would make more than this many for each series is not kept: senders could invent spellings. */
 const ALIASES_PER_SERIES: u32 = 4;
 const ALIASES_AT_LEAST: u32 = 1024;
+/** A policy may drop far more series than it keeps, and each that has no alias is asked about again and again. */
+const ROWLESS_AT_LEAST: u32 = 262144;
 
 /** The alias of wire bytes for a tenant, or 0. */
 export function findAlias(tenant: usize, wire: usize, length: usize): usize {
@@ -48,17 +50,18 @@ export function findHashedAlias(tenant: usize, wire: usize, length: usize, hash:
   return 0; // never: a table always has an empty slot
 }
 
-/** Remembers what wire bytes stand for; 0 if there are too many spellings already. */
+/** Remembers what wire bytes stand for; 0 if there are too many spellings, or too many that stand for no row, already. */
 export function addAlias(tenant: usize, wire: usize, length: usize, row: usize): usize {
-  const count = tableEntries(load<u32>(L.ALIASES));
-  if (count > ALIASES_AT_LEAST && count > load<u32>(L.ROW_COUNT) * ALIASES_PER_SERIES) return 0;
+  const rowless = load<u32>(L.ROWLESS_ALIASES);
+  const count = isRow(row) ? tableEntries(load<u32>(L.ALIASES)) - rowless : rowless;
+  if (areTooMany(count, isRow(row) ? ALIASES_AT_LEAST : ROWLESS_AT_LEAST)) return 0;
   const alias = allocateAlias(<usize>L.ALIAS_WIRE + length);
   store<u32>(alias, <u32>tenant, L.ALIAS_TENANT);
-  store<u32>(alias, <u32>row, L.ALIAS_ROW);
   store<u32>(alias, 0, L.ALIAS_NEXT);
   store<u32>(alias, <u32>length, L.ALIAS_LENGTH);
-  store<u32>(alias, load<u32>(row, L.ROW_ALIASES), L.ALIAS_SIBLING);
-  store<u32>(row, <u32>alias, L.ROW_ALIASES);
+  store<u32>(alias, 0, L.ALIAS_CONFIG);
+  store<u32>(alias, 0, L.ALIAS_REPLICA);
+  setRow(alias, row);
   memory.copy(alias + L.ALIAS_WIRE, wire, length);
   if (isKey(alias)) for (let i: usize = 0; i < length; i += 4) useSymbol(load<u32>(alias + i, L.ALIAS_WIRE));
   tableInsert(L.ALIASES, hashBytes(wire, length, <u32>tenant), <u32>alias);
@@ -86,6 +89,57 @@ export function forgetRow(row: usize): void {
   }
   store<u32>(row, 0, L.ROW_ALIASES);
   store<u32>(L.ROW_COUNT, load<u32>(L.ROW_COUNT) - 1);
+}
+
+/** Whether what an alias stands for is a row, and not NO_ROW or DROPPED_ROW. */
+@inline
+export function isRow(row: usize): bool {
+  return row > <usize>L.DROPPED_ROW;
+}
+
+/** Lets an alias stand for a row, or for none. */
+function setRow(alias: usize, row: usize): void {
+  store<u32>(alias, <u32>row, L.ALIAS_ROW);
+  if (isRow(row)) {
+    store<u32>(alias, load<u32>(row, L.ROW_ALIASES), L.ALIAS_SIBLING);
+    store<u32>(row, <u32>alias, L.ROW_ALIASES);
+  } else store<u32>(L.ROWLESS_ALIASES, load<u32>(L.ROWLESS_ALIASES) + 1);
+}
+
+/** Lets a known alias stand for another row, or for none. */
+export function changeRow(alias: usize, row: usize): void {
+  const before: usize = load<u32>(alias, L.ALIAS_ROW);
+  if (before === row) return;
+  if (isRow(before)) {
+    const next = load<u32>(alias, L.ALIAS_SIBLING);
+    if (load<u32>(before, L.ROW_ALIASES) === <u32>alias) store<u32>(before, next, L.ROW_ALIASES);
+    else {
+      let previous: usize = load<u32>(before, L.ROW_ALIASES);
+      while (load<u32>(previous, L.ALIAS_SIBLING) !== <u32>alias) previous = load<u32>(previous, L.ALIAS_SIBLING);
+      store<u32>(previous, next, L.ALIAS_SIBLING);
+    }
+  } else store<u32>(L.ROWLESS_ALIASES, load<u32>(L.ROWLESS_ALIASES) - 1);
+  setRow(alias, row);
+}
+
+@inline
+function areTooMany(aliases: u32, atLeast: u32): bool {
+  return aliases > atLeast && aliases > load<u32>(L.ROW_COUNT) * ALIASES_PER_SERIES;
+}
+
+/** Makes room when too many aliases stand for no row. Between requests only: a plan holds aliases. */
+export function forgetRowless(): void {
+  if (!areTooMany(load<u32>(L.ROWLESS_ALIASES), ROWLESS_AT_LEAST)) return;
+  const table: usize = load<u32>(L.ALIASES);
+  const mask = tableMask(table);
+  for (let i: u32 = 0; i <= mask; i++) {
+    const entry = slot(table, i);
+    const alias: usize = load<u32>(entry, 4);
+    if (alias === 0 || alias === L.REMOVED || isRow(load<u32>(alias, L.ALIAS_ROW))) continue;
+    tableRemove(L.ALIASES, load<u32>(entry), <u32>alias);
+    freeAlias(alias);
+  }
+  store<u32>(L.ROWLESS_ALIASES, 0);
 }
 
 /** Whether the last `findOrMakeRow` made the row. */

@@ -10,6 +10,8 @@ const MAX_TIME: i64 = 9007199254740992; // times go through doubles
 let now: i64 = 0;
 let latest: i64 = 0;
 let plainFrom: i64 = 0;
+/** What a series has already while a gap is filled; −1 otherwise. */
+let notNeeded: i64 = -1;
 
 /** For the calls that follow: `latestTime` is the newest time that is accepted. */
 export function setLatest(latestTime: i64): void {
@@ -17,6 +19,16 @@ export function setLatest(latestTime: i64): void {
   now = latest - load<i64>(L.FUTURE_MS);
   // Up to here a time may be seconds; what is within a day of now is milliseconds, also while the clock is near 0.
   plainFrom = max<i64>(min<i64>(now / 1000 + DAY_MS / 1000, now - DAY_MS), -1) + 1;
+  notNeeded = -1;
+}
+
+/** For the samples that follow: only what is newer than all that a row has in order is needed. */
+export function fillFrom(row: usize): void {
+  const open = row + L.ROW_OPEN;
+  if (notNeeded >= 0) setLatest(latest);
+  if (load<u64>(open, L.OPEN_PUBLISHED) === 0) return;
+  notNeeded = load<i64>(open, L.OPEN_LAST_TIME);
+  plainFrom = max<i64>(plainFrom, notNeeded + 1);
 }
 
 /** Whether a time needs no second look: nearly every one. */
@@ -28,6 +40,7 @@ export function isPlain(time: i64): bool {
 /** Why a time that is not plain is refused; 0 if it is not. */
 export function judgeTime(time: i64): u32 {
   if (time < 0) return L.REJECT_NEGATIVE_TIME;
+  if (time <= notNeeded) return L.REJECT_NOT_NEEDED;
   if (time < plainFrom && isNearNow(time, 1000, 1)) return L.REJECT_TIME_UNIT;
   if (time <= latest) return 0;
   if (isNearNow(time, 1, 1000) || isNearNow(time, 1, 1000000)) return L.REJECT_TIME_UNIT;

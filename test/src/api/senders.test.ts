@@ -150,6 +150,7 @@ const OUTCOME = {
   duplicates: 0,
   conflicts: 0,
   rejected: 0,
+  dropped: { relabel: 0, ha: 0, shadow: 0 },
   newSeries: 0,
   message: '',
   rejectedBy: new Map<string, number>(),

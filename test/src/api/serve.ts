@@ -32,6 +32,9 @@ const SETTINGS: ServeSettings = {
   requireTenant: false,
   tenantHeader: 'THANOS-TENANT',
   tenantLabelName: 'tenant_id',
+  relabelConfigFile: undefined,
+  haReplicaLabel: undefined,
+  haClusterLabels: [],
   logLevel: 'info',
   logFormat: 'logfmt',
 };

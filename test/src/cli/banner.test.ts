@@ -40,7 +40,7 @@ function firstWrite(more: Partial<FirstWrite>, outcome: Partial<FirstWrite['outc
     remoteAddress: '127.0.0.1',
     userAgent: 'Prometheus/2.42.0',
     tenant: 'default-tenant',
-    outcome: { ...stored, message: '', rejectedBy: new Map(), ...outcome },
+    outcome: { ...stored, dropped: { relabel: 0, ha: 0, shadow: 0 }, message: '', rejectedBy: new Map(), ...outcome },
     durableAfterMs: 2.13,
     ...more,
   };

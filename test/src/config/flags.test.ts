@@ -46,6 +46,9 @@ test('without flags the settings are the documented defaults', () => {
     requireTenant: false,
     tenantHeader: 'THANOS-TENANT',
     tenantLabelName: 'tenant_id',
+    relabelConfigFile: undefined,
+    haReplicaLabel: undefined,
+    haClusterLabels: [],
     logLevel: 'info',
     logFormat: 'logfmt',
   });

@@ -33,6 +33,13 @@ const stats: DatabaseStats = {
   walReplaySeconds: 0.25,
   walReplayedSamples: 22,
   shortOfSpace: 0,
+  haClusters: 21,
+  haSwitches: 22,
+  haMissingSeries: 23,
+  haShadowBytes: 24,
+  haShadowSamples: 25,
+  haShadowStored: 26,
+  haShadowDiscarded: 27,
 };
 
 test("the engine's figures are metrics, read once a scrape", async () => {

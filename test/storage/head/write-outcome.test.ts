@@ -11,6 +11,8 @@ const nothing: Outcome = {
   stored: 0,
   duplicates: 0,
   conflicts: 0,
+  droppedRelabel: 0,
+  droppedHa: 0,
   newSeries: 0,
   exemplars: 0,
   carried: { samples: 0, histograms: 0, exemplars: 0 },
