@@ -27,7 +27,7 @@ export function fuzz(seed: number, bodies: number, onProgress: (tally: FuzzTally
     const head = new TestHead();
     for (let i = 0; i < TENANTS_PER_HEAD && tally.bodies < bodies; i++)
       fuzzTenant(head, `tenant-${i}`, source, Math.min(BODIES_PER_TENANT, bodies - tally.bodies), tally, seed);
-    expectReplayed(head);
+    expectReplayed(head, `seed ${seed}, bodies up to ${tally.bodies}`);
     onProgress(tally);
   }
   return tally;
@@ -45,10 +45,10 @@ function fuzzTenant(
   const model = new HeadModel();
   try {
     for (let i = 0; i < bodies; i++) {
-      const { body, isMessageChanged } = source.next();
+      const { body, isMessageChanged, protocol } = source.next();
       tally.bodies++;
       if (isMessageChanged) tally.changedMessages++;
-      tally.verdicts[judge(head, tenant, model, body)]++;
+      tally.verdicts[judge(head, tenant, model, body, protocol)]++;
     }
     expectSame(head, tenant, model);
   } catch (error) {
@@ -57,10 +57,11 @@ function fuzzTenant(
 }
 
 /** What the log got makes the same head again. */
-function expectReplayed(head: TestHead): void {
+function expectReplayed(head: TestHead, where: string): void {
   const again = new TestHead();
   for (const { payload, sequence } of head.frames) again.kernel.replay(payload, BigInt(sequence));
   for (const key of head.kernel.tenantKeys()) {
-    deepStrictEqual(again.content(again.kernel.tenant(key)), head.content(head.kernel.tenant(key)));
+    const [replayed, written] = [again, head].map((one) => one.content(one.kernel.tenant(key)));
+    deepStrictEqual(replayed, written, `${where}: what the log makes of tenant ${key} is another head`);
   }
 }

@@ -1,34 +1,29 @@
-/**
- * The fuzz on all threads: random bodies, half of them changed before they are packed, into the kernel and its oracles.
- *
- *   node test/soak/fuzz.ts --bodies 10000000 --seed 1 --threads 2
- */
-import { parseArgs } from 'node:util';
+/** The fuzz on several threads: random bodies, half of them changed before they are packed, into the kernel and its oracles. */
 import { Worker } from 'node:worker_threads';
 import type { FuzzTally } from './fuzz-run.ts';
 
 const PROGRESS_EVERY_MS = 30_000;
 
-async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      bodies: { type: 'string', default: '10000000' },
-      seed: { type: 'string', default: '1' },
-      threads: { type: 'string', default: '2' },
-    },
-  });
-  const threads = Number(values.threads);
-  const bodies = Math.ceil(Number(values.bodies) / threads);
+export interface FuzzOptions {
+  readonly bodies: number;
+  readonly seed: number;
+  readonly threads: number;
+  readonly log: (line: string) => void;
+}
+
+/** Resolves with whether the kernel and its oracles never differed; says so, or how to meet the difference again. */
+export async function runFuzz({ bodies, seed, threads, log }: FuzzOptions): Promise<boolean> {
   const tallies: FuzzTally[] = [];
-  const progress = setInterval(() => process.stdout.write(`${line(tallies)}\n`), PROGRESS_EVERY_MS);
+  const share = Math.ceil(bodies / threads);
+  const progress = setInterval(() => log(line(tallies)), PROGRESS_EVERY_MS);
   try {
-    await Promise.all(
-      Array.from({ length: threads }, (_, i) => run(Number(values.seed) + i, bodies, (tally) => (tallies[i] = tally))),
-    );
-    process.stdout.write(`${line(tallies)}\nno difference\n`);
+    await Promise.all(Array.from({ length: threads }, (_, i) => run(seed + i, share, (tally) => (tallies[i] = tally))));
+    log(line(tallies));
+    log('no difference');
+    return true;
   } catch (error) {
-    process.stdout.write(`${error instanceof Error ? error.message : error}\n`);
-    process.exitCode = 1;
+    log(error instanceof Error ? error.message : String(error));
+    return false;
   } finally {
     clearInterval(progress);
   }
@@ -52,5 +47,3 @@ function line(tallies: readonly FuzzTally[]): string {
   const changed = sum((tally) => tally.changedMessages);
   return `${bodies} bodies, ${share(changed)} changed before they were packed; ${share(parsed)} reached the parser, ${share(stored)} were stored`;
 }
-
-await main();

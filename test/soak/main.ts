@@ -4,17 +4,27 @@
  *   npm run soak -- power-cuts [--rounds 200] [--unsynced]
  *   npm run soak -- kills [--rounds 200]
  *   npm run soak -- full-disk [--rounds 20]
+ *   npm run soak -- fuzz [--bodies 10000000] [--seed 1]
+ *   npm run soak -- mutants [--bodies 400000]
  */
+import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { machine } from '../../bench/usage.ts';
 import { type CrashOptions, crashLine, runCrashes } from './crashes.ts';
 import { runFullDisk } from './full-disk.ts';
+import { runFuzz } from './fuzz.ts';
+import { runMutants } from './mutants.ts';
 
 const print = (line: string): void => void process.stdout.write(`${line}\n`);
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { rounds: { type: 'string' }, unsynced: { type: 'boolean', default: false } },
+  options: {
+    rounds: { type: 'string' },
+    unsynced: { type: 'boolean', default: false },
+    bodies: { type: 'string' },
+    seed: { type: 'string', default: '1' },
+  },
 });
 
 async function crashes(kind: CrashOptions['kind']): Promise<boolean> {
@@ -34,10 +44,17 @@ async function fullDisk(): Promise<boolean> {
   return violations.length === 0 && slowestMs < 5000;
 }
 
+function fuzz(): Promise<boolean> {
+  const bodies = Number(values.bodies ?? 10_000_000);
+  return runFuzz({ bodies, seed: Number(values.seed), threads: availableParallelism(), log: print });
+}
+
 const RUNS: Readonly<Record<string, () => Promise<boolean>>> = {
   'power-cuts': () => crashes('power-cut'),
   kills: () => crashes('kill'),
   'full-disk': fullDisk,
+  fuzz,
+  mutants: async () => runMutants(Number(values.bodies ?? 400_000), print),
 };
 
 const run = RUNS[positionals[0] ?? ''];

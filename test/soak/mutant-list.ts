@@ -61,8 +61,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     what: 'chunks: a value with more trailing bits is written with the last width',
     file: 'chunk.ts',
-    find: 'leading >= <u32>lastLeading && trailing >= lastTrailing',
-    replace: 'leading >= <u32>lastLeading',
+    find: ' && <u32>ctz(xor) >= trailing',
+    replace: '',
   },
   {
     what: 'log: −0 is written as the integer 0',
@@ -81,5 +81,17 @@ export const MUTANTS: readonly Mutant[] = [
     file: 'request-v1.ts',
     find: 'equal(alias + L.ALIAS_WIRE, body, length)',
     replace: 'equal(alias + L.ALIAS_WIRE, body, length - min<usize>(length, 8))',
+  },
+  {
+    what: 'requests: a ref to the symbol behind the last one is taken',
+    file: 'request-v2.ts',
+    find: 'if (index >= count) refuseRef(index);',
+    replace: 'if (index > count) refuseRef(index);',
+  },
+  {
+    what: 'requests: a symbol is taken for the expected one by its length',
+    file: 'request-symbols.ts',
+    find: ' ||\n    !equal(symbol + L.SYMBOL_TEXT, text, length)',
+    replace: '',
   },
 ];

@@ -3,18 +3,28 @@
  * follows from the seed.
  */
 import { compressSync } from 'snappy';
+import type { Protocol } from '../../../storage/kernel/kernel.ts';
 import type { Seeded } from '../../support/seeded.ts';
 import { varint } from '../../support/wire-writer.ts';
 import { randomRequest } from './random-request.ts';
+import { randomRequestV2 } from './random-request-v2.ts';
 
 export interface RandomBody {
   readonly body: Uint8Array;
   /** Whether the message was changed before it was packed. */
   readonly isMessageChanged: boolean;
+  readonly protocol: Protocol;
+}
+
+interface RandomMessage {
+  readonly protocol: Protocol;
+  readonly bytes: Uint8Array;
 }
 
 /** Bytes that mean something to the wire format. */
 const TELLING: readonly number[] = [0x00, 0x08, 0x09, 0x0a, 0x10, 0x12, 0x1a, 0x22, 0x2a, 0x7f, 0x80, 0xff];
+const PROTOCOLS: readonly Protocol[] = ['v1', 'v2'];
+const MISNAMED = 0.01;
 const MOST_CHANGES = 4;
 const MESSAGES = 64;
 const MET_AGAIN = 0.95;
@@ -25,27 +35,33 @@ const LONG_KEPT = 0.05;
 /** Endless bodies. A message is met more than once, changed otherwise each time: making one is the dearest step. */
 export class RandomBodies {
   readonly #random: Seeded;
-  readonly #messages: Uint8Array[] = [];
+  readonly #messages: RandomMessage[] = [];
 
   constructor(random: Seeded) {
     this.#random = random;
   }
 
   next(): RandomBody {
-    return randomBody(this.#message(), this.#random);
+    const { protocol, bytes } = this.#message();
+    // The two protocols share their wire format: a message may come under the name of the other.
+    const named = this.#random.chance(MISNAMED) ? this.#random.pick(PROTOCOLS) : protocol;
+    return { ...randomBody(bytes, this.#random), protocol: named };
   }
 
-  #message(): Uint8Array {
+  #message(): RandomMessage {
     const random = this.#random;
     if (this.#messages.length === MESSAGES && random.chance(MET_AGAIN)) return random.pick(this.#messages);
-    let message = randomRequest(random);
-    while (message.length > LONG_BYTES && !random.chance(LONG_KEPT)) message = randomRequest(random);
+    const protocol = random.pick(PROTOCOLS);
+    const make = protocol === 'v1' ? randomRequest : randomRequestV2;
+    let bytes = make(random);
+    while (bytes.length > LONG_BYTES && !random.chance(LONG_KEPT)) bytes = make(random);
+    const message = { protocol, bytes };
     this.#messages[this.#messages.length < MESSAGES ? this.#messages.length : random.below(MESSAGES)] = message;
     return message;
   }
 }
 
-function randomBody(message: Uint8Array, random: Seeded): RandomBody {
+function randomBody(message: Uint8Array, random: Seeded): Omit<RandomBody, 'protocol'> {
   const kind = random.below(4);
   if (kind < 2) return { body: compressSync(changed(message, random)), isMessageChanged: true };
   const body = random.chance(0.5) ? compressSync(message) : packed(message, random);
