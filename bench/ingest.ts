@@ -5,13 +5,15 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs, promisify } from 'node:util';
-import { type LoadOptions, writeLoadFile } from './load/load-file.ts';
+import { type LoadOptions, stepsAhead, stepsMeasured, writeLoadFile } from './load/load-file.ts';
 import type { Measurement, SendOptions } from './load/sender.ts';
 import { SERVERS, type ServerKind } from './servers.ts';
 import { diskBytes, fileSystemType, machine, residentBytes } from './usage.ts';
 
 export interface IngestOptions extends LoadOptions {
   readonly connections: number;
+  /** Requests a second of each connection; 0: the next one as soon as the last is answered. */
+  readonly rate: number;
   /** Names of the servers to measure; those that are not installed are left out. */
   readonly only: readonly string[];
   /** Where the data directories are made; undefined: any real disk. */
@@ -72,7 +74,7 @@ async function measure(
   options: IngestOptions,
   log: (line: string) => void,
 ): Promise<IngestResult> {
-  const { series, steps, connections } = options;
+  const { series, connections, rate, protocol } = options;
   mkdirSync(directory);
   await using server = await kind.start(directory);
   log(`sending to ${kind.name} ${kind.version()}`);
@@ -81,13 +83,16 @@ async function measure(
     loadFile,
     url: server.writeUrl,
     pid: server.pid,
-    steps,
+    stepsAhead: stepsAhead(options),
+    stepsMeasured: stepsMeasured(options),
     requestsPerStep,
     connections,
+    rate,
+    protocol,
   });
   const resident = residentBytes(server.pid);
   const exposition = await (await fetch(server.metricsUrl)).text();
-  const samples = series * (steps - 1);
+  const samples = series * stepsMeasured(options);
   return {
     ...sent,
     name: kind.name,
@@ -131,33 +136,48 @@ export function parseIngestOptions(args: readonly string[]): IngestOptions {
       interval: { type: 'string', default: '15' },
       template: { type: 'string', default: 'node' },
       shuffle: { type: 'boolean', default: false },
+      protocol: { type: 'string', default: 'v1' },
+      'catch-up': { type: 'boolean', default: false },
+      rate: { type: 'string', default: '0' },
       only: { type: 'string', default: SERVERS.map(({ name }) => name).join(',') },
       directory: { type: 'string' },
     },
   });
-  const options = {
+  const { protocol } = values;
+  if (protocol !== 'v1' && protocol !== 'v2') throw new Error(`protocol is v1 or v2, not ${protocol}`);
+  const options: IngestOptions = {
     template: values.template,
     series: Number(values.series),
     steps: Number(values.steps),
     seriesPerRequest: Number(values.per),
     intervalMs: Number(values.interval) * 1000,
     shuffle: values.shuffle,
+    protocol,
+    catchUp: values['catch-up'],
     connections: Number(values.conns),
+    rate: Number(values.rate),
     only: values.only.split(','),
     directory: values.directory,
   };
   const { series, steps, seriesPerRequest, intervalMs, connections } = options;
   const counts = [series, steps, seriesPerRequest, intervalMs, connections];
-  if (!counts.every((count) => Number.isInteger(count) && count > 0) || steps < 2) {
-    throw new Error('series, per, conns and interval are numbers above 0, steps one above 1');
+  if (!counts.every((count) => Number.isInteger(count) && count > 0) || steps < 2 || !(options.rate >= 0)) {
+    throw new Error('series, per, conns and interval are numbers above 0, steps one above 1, rate one from 0 on');
   }
   return options;
 }
 
 /** The report as a table for people. */
 export function formatIngestReport({ machine, fileSystem, results }: IngestReport, options: IngestOptions): string {
-  const { series, steps, intervalMs, seriesPerRequest, connections, template, shuffle } = options;
-  const load = `${series} series × ${steps} steps of ${intervalMs / 1000} s (${template}${shuffle ? ', shuffled' : ''})`;
+  const { series, steps, intervalMs, seriesPerRequest, connections, template, protocol, rate } = options;
+  const manner = [
+    template,
+    ...(protocol === 'v1' ? [] : [protocol]),
+    ...(options.shuffle ? ['shuffled'] : []),
+    ...(options.catchUp ? ['after an absence'] : []),
+    ...(rate === 0 ? [] : [`${rate} requests a second each`]),
+  ];
+  const load = `${series} series × ${steps} steps of ${intervalMs / 1000} s (${manner.join(', ')})`;
   const rows: [string, (result: IngestResult) => string][] = [
     ['CPU µs a sample', (r) => r.cpuMicrosecondsPerSample.toFixed(3)],
     ['CPU µs a new series', (r) => r.cpuMicrosecondsPerNewSeries.toFixed(2)],
@@ -171,11 +191,13 @@ export function formatIngestReport({ machine, fileSystem, results }: IngestRepor
     ['cuts', (r) => count(r.cuts)],
     ['errors', (r) => count(r.errors)],
   ];
-  const columns = [
-    ['', ...rows.map(([title]) => title)],
-    ...results.map((result) => [`${result.name} ${result.version}`, ...rows.map(([, cell]) => cell(result))]),
-  ].map((cells, column) => align(cells, column === 0));
-  const lines = (columns[0] ?? []).map((_, row) => columns.map((cells) => cells[row]).join('   '));
+  const lines = formatAligned(
+    [
+      ['', ...results.map((result) => `${result.name} ${result.version}`)],
+      ...rows.map(([title, cell]) => [title, ...results.map(cell)]),
+    ],
+    1,
+  );
   const errors = results.filter((result) => result.errors > 0).map(({ name, firstError }) => `${name}: ${firstError}`);
   return [
     `${load}, ${seriesPerRequest} series a request, ${connections} connections`,
@@ -190,7 +212,16 @@ function count(value: number | undefined): string {
   return value === undefined ? '–' : Math.round(value).toLocaleString('en-US').replaceAll(',', ' ');
 }
 
-function align(cells: readonly string[], left: boolean): string[] {
-  const width = Math.max(...cells.map((cell) => cell.length));
-  return cells.map((cell) => (left ? cell.padEnd(width) : cell.padStart(width)));
+/** Lines of a table: the first `left` columns are aligned to the left, the others to the right. */
+export function formatAligned(rows: readonly (readonly string[])[], left: number): string[] {
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((cells) => (cells[column] ?? '').length)));
+  return rows.map((cells) =>
+    widths
+      .map((width, column) => {
+        const cell = cells[column] ?? '';
+        return column < left ? cell.padEnd(width) : cell.padStart(width);
+      })
+      .join('   ')
+      .trimEnd(),
+  );
 }

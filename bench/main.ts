@@ -1,16 +1,17 @@
 /** `npm run bench -- <benchmark> [options]`; see README.md beside this file. */
-import { formatIngestReport, parseIngestOptions, runIngest } from './ingest.ts';
+import { formatIngestReport, type IngestReport, parseIngestOptions, runIngest } from './ingest.ts';
 import { type SendOptions, send } from './load/sender.ts';
 import { formatReplayReport, parseReplayOptions, runReplay } from './replay.ts';
+import { formatRows, parseRows, type Row, rowOptions } from './rows.ts';
 
+const log = (line: string): void => console.error(line);
 const [benchmark, ...args] = process.argv.slice(2);
 
 if (benchmark === 'ingest') {
   try {
-    const options = parseIngestOptions(args);
-    const report = await runIngest(options, (line) => console.error(line));
-    console.log(formatIngestReport(report, options));
-    if (report.results.some(({ errors }) => errors > 0)) process.exitCode = 1;
+    const { rows, rest } = parseRows(args);
+    const reports = rows === undefined ? [await runOne(rest)] : await runRows(rows, rest);
+    if (reports.some(({ results }) => results.some(({ errors }) => errors > 0))) process.exitCode = 1;
   } catch (error) {
     console.error(`bench: ${error instanceof Error ? error.message : error}`);
     process.exitCode = 1;
@@ -18,7 +19,7 @@ if (benchmark === 'ingest') {
 } else if (benchmark === 'replay') {
   try {
     const options = parseReplayOptions(args);
-    console.log(formatReplayReport(await runReplay(options, (line) => console.error(line)), options));
+    console.log(formatReplayReport(await runReplay(options, log), options));
   } catch (error) {
     console.error(`bench: ${error instanceof Error ? error.message : error}`);
     process.exitCode = 1;
@@ -31,3 +32,20 @@ if (benchmark === 'ingest') {
   process.exitCode = 2;
 }
 process.exit();
+
+async function runOne(rest: readonly string[]): Promise<IngestReport> {
+  const options = parseIngestOptions(rest);
+  const report = await runIngest(options, log);
+  console.log(formatIngestReport(report, options));
+  return report;
+}
+
+async function runRows(rows: readonly Row[], rest: readonly string[]): Promise<IngestReport[]> {
+  const measured: { row: Row; report: IngestReport }[] = [];
+  for (const row of rows) {
+    log(`row ${row.name}: ${row.title}`);
+    measured.push({ row, report: await runIngest(rowOptions(row, rest), log) });
+  }
+  console.log(formatRows(measured));
+  return measured.map(({ report }) => report);
+}

@@ -81,7 +81,7 @@ async function fill(varve: Varve, options: ReplayOptions, log: (line: string) =>
   const make = TEMPLATES[template];
   if (make === undefined) throw new Error(`no template ${template}; there are ${Object.keys(TEMPLATES).join(', ')}`);
   const source = new Source(make(), series, 1);
-  const sender = new Sender(`${varve.url}/api/v1/write`, CONNECTIONS);
+  const sender = new Sender({ url: `${varve.url}/api/v1/write`, connections: CONNECTIONS, rate: 0, protocol: 'v1' });
   const firstMs = Date.now() - (steps - 1) * intervalMs;
   let bytesAfterFirst = 0;
   for (let step = 0; step < steps; step++) {

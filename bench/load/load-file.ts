@@ -2,9 +2,11 @@
  * A load made ahead of its use, so that making it costs nothing while a server is measured, and each server gets the same.
  *
  *   (length u32 LE | body)*   bodies of the first step, then of the second, …; as many in each
+ *
+ * Before the steps of a sender that catches up stand those of the time in which it was away.
  */
 import { closeSync, openSync, readSync, writeSync } from 'node:fs';
-import { Source } from './source.ts';
+import { type Protocol, Source } from './source.ts';
 import { TEMPLATES } from './templates.ts';
 
 /** What is sent: every series once in each step, in bodies of up to `seriesPerRequest`. */
@@ -17,30 +19,58 @@ export interface LoadOptions {
   readonly intervalMs: number;
   /** Another order of series in every step. */
   readonly shuffle: boolean;
+  readonly protocol: Protocol;
+  /** The sender was away for all the steps, and sends them when the time of the last one has come. */
+  readonly catchUp: boolean;
 }
 
 const LENGTH_BYTES = 4;
 
+/** How many steps stand before those that are measured; in the first one every series is new. */
+export function stepsAhead({ steps, catchUp }: Pick<LoadOptions, 'steps' | 'catchUp'>): number {
+  return catchUp ? 1 + steps : 1;
+}
+
+/** How many steps are measured. */
+export function stepsMeasured({ steps, catchUp }: Pick<LoadOptions, 'steps' | 'catchUp'>): number {
+  return catchUp ? steps : steps - 1;
+}
+
 /** Writes a load whose last step is now. */
 export function writeLoadFile(path: string, options: LoadOptions): void {
-  const { template, series, steps, seriesPerRequest, intervalMs, shuffle } = options;
+  const { template, series, steps, seriesPerRequest, intervalMs, shuffle, protocol, catchUp } = options;
   const make = TEMPLATES[template];
   if (make === undefined) throw new Error(`no template ${template}; there are ${Object.keys(TEMPLATES).join(', ')}`);
-  const source = new Source(make(), series, 1);
+  const source = new Source(make(), series, 1, protocol);
   const firstMs = Date.now() - (steps - 1) * intervalMs;
   const file = openSync(path, 'w');
+  if (catchUp) writeMeanwhile(file, source, options, firstMs);
   for (let step = 0; step < steps; step++) {
     source.step();
     if (shuffle) source.shuffle();
     for (let from = 0; from < series; from += seriesPerRequest) {
-      const body = source.body(from, Math.min(series, from + seriesPerRequest), firstMs + step * intervalMs);
-      const length = Buffer.alloc(LENGTH_BYTES);
-      length.writeUInt32LE(body.length);
-      writeSync(file, length);
-      writeSync(file, body);
+      writeBody(file, source.body(from, Math.min(series, from + seriesPerRequest), firstMs + step * intervalMs));
     }
   }
   closeSync(file);
+}
+
+/** The sender's last step before it is away, then one for every interval with a few of its series: time goes on. */
+function writeMeanwhile(file: number, source: Source, options: LoadOptions, firstMs: number): void {
+  const { series, steps, seriesPerRequest, intervalMs } = options;
+  for (let step = -1; step < steps; step++) {
+    for (let from = 0; from < series; from += seriesPerRequest) {
+      const to = step < 0 ? Math.min(series, from + seriesPerRequest) : from + 1;
+      writeBody(file, source.body(from, to, firstMs + (step + 0.5) * intervalMs));
+    }
+  }
+}
+
+function writeBody(file: number, body: Buffer): void {
+  const length = Buffer.alloc(LENGTH_BYTES);
+  length.writeUInt32LE(body.length);
+  writeSync(file, length);
+  writeSync(file, body);
 }
 
 /** Reads a load step by step. */

@@ -1,7 +1,10 @@
 /** Sends a load to a server, step after step, and measures the server. Runs in a process of its own. */
 import { Agent, request } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { cpuSeconds } from '../usage.ts';
 import { LoadReader } from './load-file.ts';
+import { randomNumbers } from './random-numbers.ts';
+import type { Protocol } from './source.ts';
 
 export interface SendOptions {
   readonly loadFile: string;
@@ -9,12 +12,20 @@ export interface SendOptions {
   readonly url: string;
   /** The server's process. */
   readonly pid: number;
-  readonly steps: number;
+  /** Steps that are sent before the measurement, and those that are measured. */
+  readonly stepsAhead: number;
+  readonly stepsMeasured: number;
   readonly requestsPerStep: number;
   readonly connections: number;
+  /** Requests a second of each connection, at times of their own; 0: the next one as soon as the last is answered. */
+  readonly rate: number;
+  readonly protocol: Protocol;
 }
 
-/** What sending took. The first step, in which every series is new, is apart from the others. */
+/** How a sender sends. */
+export type SenderOptions = Pick<SendOptions, 'url' | 'connections' | 'rate' | 'protocol'>;
+
+/** What sending took; of all but the errors only in the steps that are measured. */
 export interface Measurement {
   readonly firstStepCpuSeconds: number;
   readonly cpuSeconds: number;
@@ -29,15 +40,17 @@ export interface Measurement {
 
 /** Sends the whole load. A step is read before its time runs, and the next one begins when all of it is answered. */
 export async function send(options: SendOptions): Promise<Measurement> {
-  const { pid, steps, requestsPerStep } = options;
+  const { pid, stepsAhead, stepsMeasured, requestsPerStep } = options;
   using load = new LoadReader(options.loadFile);
-  const sender = new Sender(options.url, options.connections);
+  const sender = new Sender(options);
   const cpuAtStart = cpuSeconds(pid);
   await sender.sendStep(load.next(requestsPerStep));
   const cpuAfterFirst = cpuSeconds(pid);
+  for (let step = 1; step < stepsAhead; step++) await sender.sendStep(load.next(requestsPerStep));
+  const cpuAhead = cpuSeconds(pid);
   sender.latenciesMs.length = 0;
   let wallMs = 0;
-  for (let step = 1; step < steps; step++) {
+  for (let step = 0; step < stepsMeasured; step++) {
     const bodies = load.next(requestsPerStep);
     const start = performance.now();
     await sender.sendStep(bodies);
@@ -48,7 +61,7 @@ export async function send(options: SendOptions): Promise<Measurement> {
     latencies[Math.min(latencies.length - 1, Math.floor(latencies.length * q))] ?? NaN;
   return {
     firstStepCpuSeconds: cpuAfterFirst - cpuAtStart,
-    cpuSeconds: cpuSeconds(pid) - cpuAfterFirst,
+    cpuSeconds: cpuSeconds(pid) - cpuAhead,
     wallSeconds: wallMs / 1000,
     latencyP50Ms: quantile(0.5),
     latencyP99Ms: quantile(0.99),
@@ -64,32 +77,44 @@ export class Sender {
   bodyBytes = 0;
   errors = 0;
   firstError = '';
-  readonly #url: string;
-  readonly #connections: number;
+  readonly #options: SenderOptions;
   readonly #agent: Agent;
+  readonly #random = randomNumbers(1);
 
-  constructor(url: string, connections: number) {
-    this.#url = url;
-    this.#connections = connections;
-    this.#agent = new Agent({ keepAlive: true, maxSockets: connections });
+  constructor(options: SenderOptions) {
+    this.#options = options;
+    this.#agent = new Agent({ keepAlive: true, maxSockets: options.connections });
   }
 
   /** Sends the bodies, one at a time on each connection. */
   async sendStep(bodies: readonly Buffer[]): Promise<void> {
+    const { connections, rate } = this.#options;
+    if (rate > 0) return await this.#sendAtRate(bodies, (connections * rate) / 1000);
     let next = 0;
     const connection = async (): Promise<void> => {
       while (next < bodies.length) await this.#post(bodies[next++] as Buffer);
     };
-    await Promise.all(Array.from({ length: this.#connections }, connection));
+    await Promise.all(Array.from({ length: connections }, connection));
+  }
+
+  /** Each body at a random moment of the time that the step has, whatever became of the others. */
+  async #sendAtRate(bodies: readonly Buffer[], perMs: number): Promise<void> {
+    const stepMs = bodies.length / perMs;
+    const atTime = async (body: Buffer): Promise<void> => {
+      await sleep(this.#random() * stepMs);
+      await this.#post(body);
+    };
+    await Promise.all([sleep(stepMs), ...bodies.map(atTime)]);
   }
 
   #post(body: Buffer): Promise<void> {
+    const isV1 = this.#options.protocol === 'v1';
     const headers = {
-      'Content-Type': 'application/x-protobuf',
+      'Content-Type': isV1 ? 'application/x-protobuf' : 'application/x-protobuf;proto=io.prometheus.write.v2.Request',
       'Content-Encoding': 'snappy',
       'Content-Length': body.length,
       'User-Agent': 'varve-bench',
-      'X-Prometheus-Remote-Write-Version': '0.1.0',
+      'X-Prometheus-Remote-Write-Version': isV1 ? '0.1.0' : '2.0.0',
     };
     const start = performance.now();
     this.bodyBytes += body.length;
@@ -99,7 +124,7 @@ export class Sender {
         this.firstError ||= reason.slice(0, 200);
         resolve();
       };
-      const call = request(this.#url, { method: 'POST', agent: this.#agent, headers }, (response) => {
+      const call = request(this.#options.url, { method: 'POST', agent: this.#agent, headers }, (response) => {
         let text = '';
         response.on('data', (bytes: Buffer) => {
           text += bytes.toString('utf8');

@@ -9,6 +9,7 @@ import {
 } from '../../bench/ingest.ts';
 import { Source } from '../../bench/load/source.ts';
 import { TEMPLATES } from '../../bench/load/templates.ts';
+import { formatRows, parseRows, type Row, rowOptions } from '../../bench/rows.ts';
 import { peers } from '../support/peers.ts';
 import { writeRequest } from '../support/remote-write.ts';
 
@@ -41,6 +42,41 @@ test('the ingest benchmark measures Varve and counts its syncs', async () => {
 
 test.skipIf(!peers.prometheus || !peers.victoriaMetrics)('the ingest benchmark measures the peers', async () => {
   await expectFigures(tiny('prometheus,victoria-metrics'));
+});
+
+test('a sender that was away, one of 2.0 and many at a rate are measured', async () => {
+  await expectFigures(parseIngestOptions(['--series=300', '--steps=3', '--per=100', '--catch-up', '--only=varve']));
+  await expectFigures(parseIngestOptions(['--series=300', '--steps=3', '--protocol=v2', '--only=varve']));
+  await expectFigures(
+    parseIngestOptions(['--series=300', '--steps=3', '--per=100', '--conns=3', '--rate=50', '--only=varve']),
+  );
+});
+
+test('rows are chosen by name, and further options override theirs', () => {
+  const { rows, rest } = parseRows(['--row', 'kube,v1', '--series=300', '--only', 'varve']);
+  expect(rows?.map(({ name }) => name)).toEqual(['v1', 'kube']);
+  const kube = rowOptions(rows?.[1] as Row, rest);
+  expect(kube).toMatchObject({ template: 'kube', series: 300, only: ['varve'] });
+  expect(parseRows([]).rows?.map(({ name }) => name)).not.toContain('peak');
+  expect(parseRows(['--row=all']).rows?.map(({ name }) => name)).toContain('peak');
+  expect(parseRows(['--series=5']).rows).toBeUndefined();
+  expect(() => parseRows(['--row=cube'])).toThrow('no row cube');
+});
+
+test('the table says which bars are missed, and nothing where a peer is missing', async () => {
+  const [row] = parseRows(['--row=v1']).rows ?? [];
+  const report = await runIngest(
+    rowOptions(row as Row, ['--series=300', '--steps=2', '--only=varve']),
+    () => undefined,
+  );
+  const [own] = report.results;
+  const peer = { ...own, name: 'victoria-metrics', version: '9', cpuMicrosecondsPerSample: 1, samplesPerSecond: 1e12 };
+  const text = formatRows([
+    { row: row as Row, report: { ...report, results: [{ ...own, cpuMicrosecondsPerSample: 0.1 }, peer] } },
+  ] as never);
+  expect(text).toMatch(/CPU µs a sample +0\.100 +1\.000 .* ok$/m);
+  expect(text).toMatch(/samples\/s .*≥ 2 × victoria-metrics +missed$/m);
+  expect(formatRows([{ row: row as Row, report }])).toMatch(/≥ 2 × victoria-metrics$/m);
 });
 
 test('a memory file system is refused, and so are servers and numbers that there are not', async () => {
