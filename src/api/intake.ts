@@ -60,9 +60,14 @@ export class Intake {
   }
 
   /** A body without its packing, to be released; what the decoder refuses stands in the row of the request's sender. */
-  async unpack(request: FastifyRequest, protocol: Protocol, body: Buffer, decoder: () => Transform): Promise<Buffer> {
+  unpack(request: FastifyRequest, protocol: Protocol, body: Buffer, decoder: () => Transform): Promise<Buffer> {
+    return this.wait(request, protocol, () => this.#service.bodies.unpack(body, decoder, WRITE_BODY_LIMIT_BYTES));
+  }
+
+  /** As `check`, for what takes its time. */
+  async wait<T>(request: FastifyRequest, protocol: Protocol, look: () => Promise<T>): Promise<T> {
     try {
-      return await this.#service.bodies.unpack(body, decoder, WRITE_BODY_LIMIT_BYTES);
+      return await look();
     } catch (error) {
       this.#countFailed(request, protocol, error);
       throw error;

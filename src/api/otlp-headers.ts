@@ -1,9 +1,7 @@
 /** What the headers of an OTLP request must say. Source: opentelemetry-proto docs/specification.md, OTLP/HTTP. */
-import type { Transform } from 'node:stream';
-import { createGunzip } from 'node:zlib';
 import type { OtlpFormat } from '../ingest/otlp-answer.ts';
+import type { OtlpEncoding } from '../ingest/otlp-messages.ts';
 import { RequestError } from './errors.ts';
-import { DECODER_CHUNK_BYTES, zstdDecoder } from './request-body.ts';
 
 export const MEDIA_TYPES: Readonly<Record<OtlpFormat, string>> = {
   protobuf: 'application/x-protobuf',
@@ -27,12 +25,11 @@ export function requireOtlpFormat(contentType: string | undefined): OtlpFormat {
   throw new RequestError(415, `${sent} is not accepted: send ${MEDIA_TYPES.protobuf} or ${MEDIA_TYPES.json}`);
 }
 
-/** How a body is unpacked; undefined if it is not packed. Throws a RequestError (415) for an encoding that is not accepted. */
-export function decoderOf(contentEncoding: string | undefined): (() => Transform) | undefined {
+/** How a body is packed. Throws a RequestError (415) for an encoding that is not accepted. */
+export function otlpEncoding(contentEncoding: string | undefined): OtlpEncoding {
   const encoding = contentEncoding?.trim().toLowerCase() ?? '';
-  if (encoding === '' || encoding === 'identity' || encoding === 'none') return undefined;
-  if (encoding === 'gzip') return () => createGunzip({ chunkSize: DECODER_CHUNK_BYTES });
-  if (encoding === 'zstd') return zstdDecoder;
+  if (encoding === '' || encoding === 'identity' || encoding === 'none') return 'none';
+  if (encoding === 'gzip' || encoding === 'zstd') return encoding;
   throw new RequestError(415, `Content-Encoding ${quoted(encoding)} is not accepted: send gzip, zstd or none`);
 }
 

@@ -1,15 +1,15 @@
 /** OTLP metrics in, over HTTP: translated to remote write, part by part, and from there the way of every write. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { exportResponse, type OtlpFormat } from '../ingest/otlp-answer.ts';
-import { transcodeJson } from '../ingest/otlp-json.ts';
-import { MetricsTranslation } from '../ingest/otlp-metrics.ts';
-import { EXPORT_REQUEST } from '../ingest/otlp-schema.ts';
+import { workerExecutor } from '../../storage/index.ts';
+import { exportResponse } from '../ingest/otlp-answer.ts';
+import type { OtlpBody, OtlpRefusals } from '../ingest/otlp-messages.ts';
+import { type OpenTranslation, OtlpTooLargeError, OtlpTranslator } from '../ingest/otlp-translator.ts';
 import type { CounterMetric } from '../telemetry/metrics.ts';
 import { refuseCrossSite } from './cross-site.ts';
 import { tellDurability } from './durability.ts';
 import type { Intake } from './intake.ts';
-import { decoderOf, MEDIA_TYPES, requireOtlpFormat } from './otlp-headers.ts';
-import { WRITE_BODY_LIMIT_BYTES } from './request-body.ts';
+import { MEDIA_TYPES, otlpEncoding, requireOtlpFormat } from './otlp-headers.ts';
+import { tooLarge, WRITE_BODY_LIMIT_BYTES } from './request-body.ts';
 import { addRoute } from './routes.ts';
 import type { Protocol } from './senders.ts';
 import type { Service } from './service.ts';
@@ -27,6 +27,7 @@ const OTLP_PATHS: readonly string[] = [
 /** Adds POST /api/v1/otlp/v1/metrics and its aliases. */
 export function addOtlpRoutes(app: FastifyInstance, service: Service, intake: Intake): void {
   const writes = new OtlpWrites(service, intake);
+  app.addHook('onClose', () => writes.close());
   addRoute(app, {
     name: '/api/v1/otlp/v1/metrics',
     methods: ['POST'],
@@ -50,6 +51,7 @@ class OtlpWrites {
   readonly #service: Service;
   readonly #intake: Intake;
   readonly #refused: CounterMetric;
+  readonly #translator = new OtlpTranslator(workerExecutor);
 
   constructor(service: Service, intake: Intake) {
     this.#service = service;
@@ -61,6 +63,11 @@ class OtlpWrites {
     });
   }
 
+  /** Ends the thread that translates. */
+  close(): void {
+    this.#translator.close();
+  }
+
   /** Everything that can be known before the body is read. */
   admit(request: FastifyRequest): void {
     this.#service.requireReady();
@@ -68,7 +75,7 @@ class OtlpWrites {
     refuseCrossSite(headers);
     this.#intake.check(request, PROTOCOL, () => {
       requireOtlpFormat(headers['content-type']);
-      decoderOf(headers['content-encoding']);
+      otlpEncoding(headers['content-encoding']);
       this.#service.bodies.admit(headers['content-length'], WRITE_BODY_LIMIT_BYTES);
       this.#intake.checkBytes(request, Number(headers['content-length'] ?? 0));
     });
@@ -76,58 +83,60 @@ class OtlpWrites {
 
   async respond(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
     const { bodies } = this.#service;
+    const { headers } = request.raw;
     const tenant = this.#intake.tenantOf(request);
-    const format = requireOtlpFormat(request.raw.headers['content-type']);
-    const message = await this.#readMessage(request, format);
+    const format = requireOtlpFormat(headers['content-type']);
+    const bytes = await bodies.read(request.raw, WRITE_BODY_LIMIT_BYTES);
+    const { length } = bytes;
     try {
-      const rejected = await this.#store(request, tenant, message);
-      const response = exportResponse(rejected.dataPoints, rejected.messages.join('; '), format);
-      return reply.code(200).type(MEDIA_TYPES[format]).send(response);
+      const translation = await this.#begin(request, {
+        bytes,
+        format,
+        encoding: otlpEncoding(headers['content-encoding']),
+      });
+      try {
+        const rejected = await this.#store(request, tenant, translation);
+        const response = exportResponse(rejected.dataPoints, rejected.messages.join('; '), format);
+        return reply.code(200).type(MEDIA_TYPES[format]).send(response);
+      } finally {
+        translation.close();
+      }
     } finally {
-      bodies.release(message);
+      bodies.release({ length });
     }
   }
 
-  /** The body in its protobuf form; to be released. */
-  async #readMessage(request: FastifyRequest, format: OtlpFormat): Promise<Uint8Array> {
-    const { bodies } = this.#service;
-    const { raw } = request;
-    let body = await bodies.read(raw, WRITE_BODY_LIMIT_BYTES);
-    const decoder = decoderOf(raw.headers['content-encoding']);
-    if (decoder !== undefined) {
-      const packed = body;
+  /** What is refused before anything of it is stored stands in the row of the request's sender. */
+  async #begin(request: FastifyRequest, body: OtlpBody): Promise<OpenTranslation> {
+    const translation = await this.#intake.wait(request, PROTOCOL, async () => {
       try {
-        body = await this.#intake.unpack(request, PROTOCOL, packed, decoder);
-      } finally {
-        bodies.release(packed);
+        return await this.#translator.begin(body, WRITE_BODY_LIMIT_BYTES);
+      } catch (error) {
+        throw error instanceof OtlpTooLargeError ? tooLarge(WRITE_BODY_LIMIT_BYTES) : error;
       }
-    }
-    if (format === 'protobuf') return body;
+    });
     try {
-      const message = this.#intake.check(request, PROTOCOL, () =>
-        transcodeJson(body, EXPORT_REQUEST, WRITE_BODY_LIMIT_BYTES),
-      );
-      bodies.hold(message);
-      return message;
-    } finally {
-      bodies.release(body);
+      this.#intake.check(request, PROTOCOL, () => this.#intake.checkBytes(request, translation.bytes));
+    } catch (error) {
+      translation.close();
+      throw error;
     }
+    return translation;
   }
 
   /**
    * What is good of the request is on disk when this resolves. If it rejects half-way, the sender repeats all of it, and
    * what was stored already is a success again.
    */
-  async #store(request: FastifyRequest, tenant: string, message: Uint8Array): Promise<Rejected> {
+  async #store(request: FastifyRequest, tenant: string, translation: OpenTranslation): Promise<Rejected> {
     const { bodies } = this.#service;
     const rejected: Rejected = { dataPoints: 0, messages: [] };
-    const translation = this.#intake.check(request, PROTOCOL, () => {
-      this.#intake.checkBytes(request, message.length);
-      return new MetricsTranslation(message);
-    });
     // The rate of its tenant decides about a request once: refused half-way it would be charged anew each time it comes.
     let isAdmitted = false;
-    for (const { body, dataPoints } of translation.batches()) {
+    for (;;) {
+      const part = await translation.next();
+      if (!('body' in part)) return this.#finish(rejected, tenant, part);
+      const { body, dataPoints } = part;
       bodies.hold(body);
       try {
         const outcome = await this.#intake.write(request, { tenant, protocol: PROTOCOL }, body, {
@@ -143,12 +152,13 @@ class OtlpWrites {
         bodies.release(body);
       }
     }
-    const { refusals } = translation;
-    const refusedText = refusals.text();
-    if (refusedText !== '') rejected.messages.unshift(refusedText);
-    rejected.dataPoints += refusals.dataPoints;
+  }
+
+  #finish(rejected: Rejected, tenant: string, { dataPoints, byReason, text }: OtlpRefusals): Rejected {
+    if (text !== '') rejected.messages.unshift(text);
+    rejected.dataPoints += dataPoints;
     const counted = this.#intake.countedName(tenant);
-    for (const [reason, dataPoints] of refusals.byReason) this.#refused.add(dataPoints, { tenant: counted, reason });
+    for (const [reason, count] of byReason) this.#refused.add(count, { tenant: counted, reason });
     return rejected;
   }
 }

@@ -113,18 +113,24 @@ export class RequestBodies {
   }
 
   /** Counts further bytes that a request holds, until they are released. Throws RequestError (503) if they are too many. */
-  hold(bytes: Uint8Array): void {
+  hold(bytes: Length): void {
     if (this.#inFlightBytes + bytes.length > this.#inFlightLimitBytes) throw overloaded(this.#inFlightLimitBytes);
     this.#inFlightBytes += bytes.length;
   }
 
   /** Gives back the bytes of a body, or of what is held. */
-  release(body: Uint8Array): void {
+  release(body: Length): void {
     this.#inFlightBytes -= body.length;
   }
 }
 
-function tooLarge(limitBytes: number): RequestError {
+/** Bytes, or what stands for them when they were given away. */
+interface Length {
+  readonly length: number;
+}
+
+/** 413 for a body that is longer than it may be, as it comes or as it is unpacked to. */
+export function tooLarge(limitBytes: number): RequestError {
   return new RequestError(413, `request body exceeds ${limitBytes} bytes`, { headers: { connection: 'close' } });
 }
 
