@@ -6,6 +6,7 @@
  *   npm run soak -- full-disk [--rounds 20]
  *   npm run soak -- fuzz [--bodies 10000000] [--seed 1]
  *   npm run soak -- mutants [--bodies 400000]
+ *   npm run soak -- wal-flips
  */
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
@@ -14,6 +15,7 @@ import { type CrashOptions, crashLine, runCrashes } from './crashes.ts';
 import { runFullDisk } from './full-disk.ts';
 import { runFuzz } from './fuzz.ts';
 import { runMutants } from './mutants.ts';
+import { flipBytes, writeLog } from './wal-flips.ts';
 
 const print = (line: string): void => void process.stdout.write(`${line}\n`);
 
@@ -49,12 +51,28 @@ function fuzz(): Promise<boolean> {
   return runFuzz({ bodies, seed: Number(values.seed), threads: availableParallelism(), log: print });
 }
 
+/** Each byte with all bits changed, and with each of them. */
+const MASKS = [0xff, 1, 2, 4, 8, 16, 32, 64, 128];
+
+async function walFlips(): Promise<boolean> {
+  const log = await writeLog();
+  const tally = flipBytes(log, Array(log.bytes).keys(), MASKS, ({ flips }) => {
+    if (flips % (MASKS.length * 2000) === 0) print(`${flips} flips`);
+  });
+  for (const violation of tally.violations.slice(0, 20)) print(`  ${violation}`);
+  print(
+    `wal-flips: ${log.bytes} bytes of ${log.segments} segments and a checkpoint, ${log.places.length} records; ${tally.flips} flips, ${tally.hits} of them hit a record, ${tally.unnoticed} unnoticed, ${tally.violations.length} violations`,
+  );
+  return tally.violations.length === 0 && tally.unnoticed === 0;
+}
+
 const RUNS: Readonly<Record<string, () => Promise<boolean>>> = {
   'power-cuts': () => crashes('power-cut'),
   kills: () => crashes('kill'),
   'full-disk': fullDisk,
   fuzz,
   mutants: async () => runMutants(Number(values.bodies ?? 400_000), print),
+  'wal-flips': walFlips,
 };
 
 const run = RUNS[positionals[0] ?? ''];
