@@ -1,13 +1,16 @@
 /** Dead series leave the head: what is left is what the model holds, at every moment and for every reader. */
+import { Worker } from 'node:worker_threads';
 import { compressSync } from 'snappy';
 import { expect, test } from 'vitest';
 import { HeadView } from '../../../storage/head/head-view.ts';
 import { rowPieces } from '../../../storage/head/row-pieces.ts';
+import { nextTurn } from '../../../storage/io/executor.ts';
 import * as L from '../../../storage/kernel/layout.ts';
 import { compareUtf8 } from '../../../storage/model/labels.ts';
 import { IndexModel, type LabelPairs } from '../../support/oracle/index-model.ts';
 import { Seeded } from '../../support/seeded.ts';
 import { labelField, sampleField, seriesField } from '../../support/wire-writer.ts';
+import { type IndexReadingInit, PASSES, ROWS, STOP } from './index-reading-thread.ts';
 import { HIGH_ARENA, START_MS, TestHead, WINDOW_MS } from './test-head.ts';
 
 const FIRST_WINDOW = START_MS / WINDOW_MS;
@@ -229,6 +232,90 @@ test('a row whose definition is in the log only once is not marked', () => {
     const marked = pieces.map(({ segment, index, count }) => head.kernel.markEmpty(segment, index, count));
     expect(marked.reduce((sum, count) => sum + count)).toBe(twice);
   }
+});
+
+/** Two threads that read the index of a head without end. */
+class IndexReaders {
+  readonly words = new Int32Array(new SharedArrayBuffer(32));
+  readonly failures: Error[] = [];
+  readonly #threads: Worker[];
+  readonly #readers = [2, 3];
+
+  constructor(head: TestHead, always: string, alwaysRows: number) {
+    const { memory } = head.kernel.memory;
+    this.#threads = this.#readers.map((reader) => {
+      const workerData: IndexReadingInit = {
+        memory,
+        tenant: head.tenant,
+        reader,
+        words: this.words,
+        always,
+        alwaysRows,
+      };
+      const thread = new Worker(new URL('./index-reading-thread.ts', import.meta.url), { workerData });
+      thread.on('error', (error) => this.failures.push(error));
+      return thread;
+    });
+  }
+
+  get passes(): number[] {
+    return this.#readers.map((reader) => Atomics.load(this.words, PASSES + reader));
+  }
+
+  /** Resolves when each has begun anew since now. */
+  async haveLeft(): Promise<void> {
+    const before = this.passes;
+    while (this.failures.length === 0 && this.passes.some((passes, i) => passes <= (before[i] as number)))
+      await nextTurn();
+  }
+
+  async stop(): Promise<void> {
+    Atomics.store(this.words, STOP, 1);
+    await Promise.all(this.#threads.map((thread) => new Promise((resolve) => thread.once('exit', resolve))));
+  }
+}
+
+test('threads that read while series come, die and are collected see each row with its own labels', async () => {
+  const head = new TestHead({ budgetBytes: 128 * 1024 * 1024 });
+  const { kernel } = head;
+  const podOf = (pod: string, metric: number): LabelPairs => [
+    ['__name__', `metric_${metric}`],
+    ['copy', pod],
+    ['pod', pod],
+  ];
+  const write = (pods: readonly string[], window: number): unknown =>
+    head.write(
+      bodyOf(
+        pods.flatMap((pod) => Array.from({ length: 10 }, (_, metric) => podOf(pod, metric))),
+        window * WINDOW_MS,
+      ),
+      LATEST_MS,
+    );
+  write(['always'], FIRST_WINDOW);
+  const readers = new IndexReaders(head, 'always', 10);
+  await readers.haveLeft();
+  const random = new Seeded(5);
+  let collected = 0;
+  for (let life = 0; readers.failures.length === 0 && life < 60; life++) {
+    const window = FIRST_WINDOW + life;
+    write(['always'], window + 1);
+    write(
+      Array.from({ length: 40 }, () => `pod-${'x'.repeat(random.below(20))}${random.below(1000)}`),
+      window,
+    );
+    head.dropSealed(window, kernel.seal(head.tenant, window));
+    const before = kernel.rowCount;
+    head.markEmpty();
+    while (!kernel.collect(head.tenant, 500)) if (random.chance(0.1)) write([`late-${random.below(9)}`], window + 1);
+    collected += before - kernel.rowCount;
+    kernel.sealRetired();
+    await readers.haveLeft();
+    while (kernel.freeRetired(500) > 0) if (random.chance(0.5)) await nextTurn();
+  }
+  await readers.stop();
+  expect(readers.failures).toEqual([]);
+  expect(collected).toBeGreaterThan(10_000);
+  expect(Atomics.load(readers.words, ROWS)).not.toBe(0);
 });
 
 interface Life {
