@@ -163,7 +163,13 @@ function plan(tenant: usize, entry: usize, previous: usize): void {
   const length = (<usize>refs) << 2;
   if (previous !== 0 && --doubt <= 0) {
     const alias: usize = load<u32>(previous, L.ALIAS_NEXT);
-    if (alias !== 0 && load<u32>(alias, L.ALIAS_LENGTH) === <u32>length && equal(alias + L.ALIAS_WIRE, key, length)) {
+    // An alias that died may live again as one of another tenant.
+    if (
+      alias !== 0 &&
+      load<u32>(alias, L.ALIAS_LENGTH) === <u32>length &&
+      load<u32>(alias, L.ALIAS_TENANT) === <u32>tenant &&
+      equal(alias + L.ALIAS_WIRE, key, length)
+    ) {
       wrongGuesses = 0;
       store<u32>(entry, <u32>alias, L.PLAN_ALIAS);
       return;

@@ -5,9 +5,11 @@ import { expect, test } from 'vitest';
 import { HeadView } from '../../../storage/head/head-view.ts';
 import { rowPieces } from '../../../storage/head/row-pieces.ts';
 import { nextTurn } from '../../../storage/io/executor.ts';
+import type { Protocol } from '../../../storage/kernel/kernel.ts';
 import * as L from '../../../storage/kernel/layout.ts';
 import { compareUtf8 } from '../../../storage/model/labels.ts';
 import { IndexModel, type LabelPairs } from '../../support/oracle/index-model.ts';
+import { writeRequestV2 } from '../../support/remote-write-v2.ts';
 import { Seeded } from '../../support/seeded.ts';
 import { labelField, sampleField, seriesField } from '../../support/wire-writer.ts';
 import { type IndexReadingInit, PASSES, ROWS, STOP } from './index-reading-thread.ts';
@@ -16,7 +18,8 @@ import { HIGH_ARENA, START_MS, TestHead, WINDOW_MS } from './test-head.ts';
 const FIRST_WINDOW = START_MS / WINDOW_MS;
 const LATEST_MS = Number.MAX_SAFE_INTEGER;
 
-function bodyOf(series: readonly LabelPairs[], timeMs: number): Uint8Array {
+function bodyOf(series: readonly LabelPairs[], timeMs: number, protocol: Protocol = 'v1'): Uint8Array {
+  if (protocol === 'v2') return writeRequestV2(series.map((labels) => ({ labels, samples: [[timeMs, 1n]] })));
   const fields = series.map((labels) =>
     seriesField(...labels.map(([name, value]) => labelField(name, value)), sampleField(timeMs, 1n)),
   );
@@ -102,7 +105,9 @@ class Churning {
     const series = this.#pods.flatMap((pod) =>
       Array.from({ length: random.between(1, 12) }, (_, metric) => podSeries(pod, metric)),
     );
-    this.head.write(bodyOf(series, this.#window * WINDOW_MS + random.below(WINDOW_MS)), LATEST_MS, this.tenant);
+    const protocol = random.pick(['v1', 'v2'] as const);
+    const timeMs = this.#window * WINDOW_MS + random.below(WINDOW_MS);
+    this.head.write(bodyOf(series, timeMs, protocol), LATEST_MS, this.tenant, protocol);
     const known = this.#windows.get(this.#window) ?? new Set();
     for (const labels of series) known.add(labels);
     this.#windows.set(this.#window, known);
@@ -194,6 +199,34 @@ test('a series that comes back is a new row with a new ref', () => {
   }
   expect([...seen]).toEqual([1n, 2n, 3n, 4n, 5n]);
 });
+
+test.each(['v1', 'v2'] as const)(
+  'what followed a series last time may be another tenant’s now: nobody writes there with %s',
+  (protocol) => {
+    const head = new TestHead();
+    const other = head.kernel.tenant('other');
+    const write = (tenant: number, window: number, ...pods: number[]): void => {
+      const series = pods.map((pod) => podSeries(pod, 1));
+      head.write(bodyOf(series, window * WINDOW_MS, protocol), LATEST_MS, tenant, protocol);
+    };
+    write(head.tenant, FIRST_WINDOW, 1, 2);
+    write(head.tenant, FIRST_WINDOW + 1, 1);
+    head.dropSealed(FIRST_WINDOW, head.kernel.seal(head.tenant, FIRST_WINDOW));
+    head.collect();
+    expect(head.kernel.rowCount).toBe(1);
+    write(other, FIRST_WINDOW + 1, 2);
+    write(head.tenant, FIRST_WINDOW + 2, 1, 2);
+    const times = (tenant: number): number[] =>
+      [
+        ...(head
+          .content(tenant)
+          .get(JSON.stringify(podSeries(2, 1)))
+          ?.keys() ?? []),
+      ].map((time) => time / WINDOW_MS);
+    expect(times(head.tenant)).toEqual([FIRST_WINDOW + 2]);
+    expect(times(other)).toEqual([FIRST_WINDOW + 1]);
+  },
+);
 
 test('a row that was written since it was marked stays, also when it is empty again', () => {
   const head = new TestHead();
