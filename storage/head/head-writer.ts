@@ -154,6 +154,8 @@ export class HeadWriter {
       const outcome = this.#kernel.outcome();
       const shadow = this.#gaps?.end(request, outcome.droppedHa) ?? 0;
       this.#count(outcome);
+      // A pair counts as one: what the other replica has sent already is not charged a second time.
+      if (tenant.limits.samplesPerSecond > 0) tenant.rate.take(-outcome.droppedHa);
       return { status, outcome: writeOutcome(outcome, { ...times, latestMs, limits: tenant.limits }, shadow) };
     };
     return this.#guard.run(() => {

@@ -16,7 +16,7 @@ export class SampleRate {
     return this.#credit > 0 ? 0 : Math.max(1, Math.ceil(-this.#credit / perSecond));
   }
 
-  /** Charges samples that were taken. */
+  /** Charges samples that were taken; a negative number gives back. */
   take(samples: number): void {
     this.#credit = (this.#credit ?? 0) - samples;
   }

@@ -1,7 +1,7 @@
 /** HA pairs on the way through the whole engine: who is elected, what is stored of whom, and what a switch brings. */
 import { beforeEach, expect, test } from 'vitest';
 import { HeadView } from '../../../storage/head/head-view.ts';
-import type { DatabaseOptions, HaLabels, WriteOutcome } from '../../../storage/index.ts';
+import { type DatabaseOptions, defaultTenantLimits, type HaLabels, type WriteOutcome } from '../../../storage/index.ts';
 import * as L from '../../../storage/kernel/layout.ts';
 import { ALWAYS } from '../../support/database-answers.ts';
 import { OpenedDatabase } from '../../support/opened-database.ts';
@@ -319,4 +319,14 @@ test('what the leader has sent too is not kept', async () => {
     machine.clock.advance(SCRAPE_MS);
   }
   expect(opened.database.stats().haShadowSamples).toBeLessThan(8);
+});
+
+test('a pair is held to a rate as one sender is: what is dropped of the other one is not charged', async () => {
+  opened.database.setLimits(() => ({ ...defaultTenantLimits, samplesPerSecond: 100 }));
+  const names = Array.from({ length: 400 }, (_, i) => `m${i}`);
+  // Those of ten seconds may come at once: 1000.
+  for (const replica of ['a', 'b', 'a', 'b', 'a']) await send(replica, names);
+  await expect(send('a', names)).rejects.toMatchObject({ kind: 'rate', samples: 400 });
+  machine.clock.advance(3000);
+  expect(await send('a', names)).toMatchObject({ stored: 400 });
 });

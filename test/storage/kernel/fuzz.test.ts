@@ -59,6 +59,37 @@ test('whatever is written, changed before it is packed or after, the kernel says
   );
 });
 
+const limits = fc.record({
+  series: fc.integer({ min: 1, max: 6 }),
+  labels: fc.record({
+    labels: fc.integer({ min: 1, max: 4 }),
+    name: fc.integer({ min: 1, max: 9 }),
+    value: fc.integer({ min: 1, max: 12 }),
+    series: fc.integer({ min: 10, max: 60 }),
+  }),
+});
+
+test('whatever a tenant is held to, the kernel refuses what the oracles do', () => {
+  const head = new TestHead();
+  let tenants = 0;
+  fc.assert(
+    fc.property(fc.array(message, { minLength: 1, maxLength: 5 }), limits, (messages, held) => {
+      const tenant = head.kernel.tenant(`tenant-${tenants++}`);
+      head.kernel.limit(tenant, {
+        headSeries: held.series,
+        labels: held.labels.labels,
+        labelNameBytes: held.labels.name,
+        labelValueBytes: held.labels.value,
+        labelsBytes: held.labels.series,
+      });
+      const model = new HeadModel(held);
+      for (const bytes of messages) judge(head, tenant, model, compressSync(bytes));
+      expectSame(head, tenant, model);
+    }),
+    { seed: 14, numRuns: 1500 },
+  );
+});
+
 test('bodies of the seeded fuzz are judged as the oracles judge them, and a third of them reach the parser', () => {
   const { bodies, changedMessages, verdicts } = fuzz(1, 20_000);
   expect(changedMessages / bodies).toBeCloseTo(0.5, 1);

@@ -26,6 +26,7 @@ const REASONS: ReadonlyMap<string, number> = new Map([
   ['unit', L.REJECT_TIME_UNIT],
   ['histogram', L.REJECT_HISTOGRAM],
   ['symbol-ref', L.REJECT_SYMBOL_REF],
+  ['series-limit', L.REJECT_SERIES_LIMIT],
   ['odd-refs', L.REJECT_ODD_REFS],
   ['both-kinds', L.REJECT_BOTH_KINDS],
 ]);

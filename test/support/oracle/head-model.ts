@@ -2,7 +2,7 @@
  * Oracle for the head: maps of maps. Takes requests as write-request.ts reads them and tells what must be stored and
  * what must be answered.
  */
-import { judgeLabels, type WireSeries } from './write-request.ts';
+import { judgeLabels, type LabelLimits, type WireSeries } from './write-request.ts';
 
 export interface ModelOutcome {
   received: number;
@@ -21,6 +21,12 @@ interface ModelSample {
   readonly bits: bigint;
   /** A sealed generation, or 0 for what is open. */
   generation: number;
+}
+
+/** What a tenant may have; as much as there is room for where nothing is said. */
+export interface ModelLimits {
+  readonly labels?: LabelLimits;
+  readonly series?: number;
 }
 
 /** Samples by time. */
@@ -51,6 +57,11 @@ export class HeadModel {
   readonly series: Map<string, ModelSeries> = new Map();
   newestMs = -1;
   #windows = new Set<number>();
+  readonly #limits: ModelLimits;
+
+  constructor(limits: ModelLimits = {}) {
+    this.#limits = limits;
+  }
 
   apply(request: readonly WireSeries[], latestMs: number): ModelOutcome {
     const outcome: ModelOutcome = {
@@ -81,13 +92,17 @@ export class HeadModel {
       reject(refused, wire.samples.length + wire.histograms);
       return;
     }
-    const verdict = judgeLabels(wire);
+    const verdict = judgeLabels(wire, this.#limits.labels);
     if ('refused' in verdict) {
       reject(verdict.refused, wire.samples.length + wire.histograms);
       return;
     }
     const key = keyOf(verdict.labels);
     let series = this.series.get(key);
+    if (series === undefined && this.series.size >= (this.#limits.series ?? Infinity)) {
+      reject('series-limit', wire.samples.length + wire.histograms);
+      return;
+    }
     if (series === undefined) {
       series = new Map();
       this.series.set(key, series);

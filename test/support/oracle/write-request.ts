@@ -205,20 +205,28 @@ export type LabelVerdict =
       readonly actual: number;
     };
 
-const LIMITS = { labels: 128, name: 1024, value: 16_384, series: 65_536 };
+/** What labels may be: how many, bytes of a name, of a value, and of all as they are sent. */
+export interface LabelLimits {
+  readonly labels: number;
+  readonly name: number;
+  readonly value: number;
+  readonly series: number;
+}
+
+const LIMITS: LabelLimits = { labels: 128, name: 1024, value: 16_384, series: 65_536 };
 
 /** The canonical form of a label set, or why it is refused; of several reasons the first in this function. */
-export function judgeLabels({ labels, labelBytes, v2 }: WireSeries): LabelVerdict {
+export function judgeLabels({ labels, labelBytes, v2 }: WireSeries, limits: LabelLimits = LIMITS): LabelVerdict {
   if (v2 !== undefined && labelBytes > LIMITS.series) return { refused: 'series-too-long', actual: labelBytes };
   if (labels.some(([name]) => name.length === 0)) return { refused: 'empty-name', actual: 0 };
   const present = labels.filter(([, value]) => value.length > 0);
-  if (present.length > LIMITS.labels) return { refused: 'too-many-labels', actual: present.length };
+  if (present.length > limits.labels) return { refused: 'too-many-labels', actual: present.length };
   for (const [name, value] of present) {
-    if (name.length > LIMITS.name) return { refused: 'name-too-long', actual: name.length };
-    if (value.length > LIMITS.value) return { refused: 'value-too-long', actual: value.length };
+    if (name.length > limits.name) return { refused: 'name-too-long', actual: name.length };
+    if (value.length > limits.value) return { refused: 'value-too-long', actual: value.length };
     if (!isUtf8(name) || !isUtf8(value)) return { refused: 'not-utf8', actual: 0 };
   }
-  if (labelBytes > LIMITS.series) return { refused: 'series-too-long', actual: labelBytes };
+  if (labelBytes > limits.series) return { refused: 'series-too-long', actual: labelBytes };
   const sorted = present.toSorted(([a], [b]) => Buffer.compare(a, b));
   if (sorted.some(([name], i) => i > 0 && Buffer.compare(name, (sorted[i - 1] as [Uint8Array, Uint8Array])[0]) === 0))
     return { refused: 'duplicate', actual: 0 };

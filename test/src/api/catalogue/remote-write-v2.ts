@@ -100,6 +100,16 @@ const messages: Row[] = [
       written: NOTHING_WRITTEN,
     }),
   ),
+  {
+    b: 46,
+    what: '2.0: a request of more series than its tenant may send at once',
+    tenant: 'small-requests',
+    send: postV2(rawRequestV2(SYMBOLS, [good, bad, { ...good, labelsRefs: [1, 3] }])),
+    status: 400,
+    text: /^a request of 3 series, limit 2 \(series_limit in --receive\.limits-config-file\)\n$/,
+    written: NOTHING_WRITTEN,
+    counts: { rejected: { 'request-series': 3 } },
+  },
   { b: 19, what: '2.0: no series', send: postV2(rawRequestV2([''], [])), status: 204, written: NOTHING_WRITTEN },
   ...['9.9', '0.1.0', 'garbage'].map(
     (version): Row => ({
