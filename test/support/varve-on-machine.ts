@@ -1,14 +1,21 @@
-/** The program on a machine of a test (`TEST_MACHINE`): with small segments, or with a disk that only pretends to sync. */
+/** The program on a machine of a test (`TEST_MACHINE`): small segments, a disk that does not sync, or takes its time. */
+import { pbkdf2 } from 'node:crypto';
 import { run } from '../../src/cli/program.ts';
-import { moduleUrl, workerExecutor, workersOf } from '../../storage/io/executor.ts';
-import { nodeFileSystem } from '../../storage/io/node-file-system.ts';
-import { unsynced } from './unsynced-file-system.ts';
-import type { MachineOptions } from './varve.ts';
+import { moduleUrl, workersOf } from '../../storage/io/executor.ts';
+import { machineFileSystem, machineOptions } from './machine-file-system.ts';
 
-const { segmentBytes, isUnsynced = false } = JSON.parse(process.env.TEST_MACHINE ?? '{}') as MachineOptions;
+const POOL_THREADS = 4;
+const ENDLESS = 2 ** 31 - 1;
+
+/** From this signal on all threads of Node's pool are busy, as long as the program runs. */
+process.on('SIGUSR2', () => {
+  for (let i = 0; i < 2 * POOL_THREADS; i++) pbkdf2('password', 'salt', ENDLESS, 64, 'sha512', () => {});
+});
+
+const { segmentBytes } = machineOptions;
 const machine = {
-  fileSystem: isUnsynced ? unsynced(nodeFileSystem) : nodeFileSystem,
-  executor: isUnsynced ? workersOf(moduleUrl('./unsynced-worker', import.meta.url)) : workerExecutor,
+  fileSystem: machineFileSystem,
+  executor: workersOf(moduleUrl('./machine-worker', import.meta.url)),
   ...(segmentBytes === undefined ? {} : { walSegmentBytes: segmentBytes }),
 };
 process.exit(await run(process.argv.slice(2), process.env, machine));

@@ -29,6 +29,8 @@ export interface MachineOptions {
   readonly segmentBytes?: number;
   /** Its disk does not sync although it says so. */
   readonly isUnsynced?: boolean;
+  /** Each of its syncs takes at least so long. */
+  readonly syncDelayMs?: number;
 }
 
 /** Starts `varve serve` on any free port and returns the program at once, ready or not. */
