@@ -6,7 +6,7 @@ import type { BlockMeta } from './block/meta.ts';
 import { BlockList } from './bucket/block-list.ts';
 import type { Bucket } from './bucket/bucket.ts';
 import { DirectoryBucket } from './bucket/directory-bucket.ts';
-import { HeadCheckpointer } from './compact/head-checkpointer.ts';
+import { type CheckpointerParts, HeadCheckpointer } from './compact/head-checkpointer.ts';
 import { HeadCollector } from './compact/head-collector.ts';
 import { type CutterParts, HeadCutter } from './compact/head-cutter.ts';
 import { type Identity, readIdentity } from './data-directory.ts';
@@ -16,6 +16,7 @@ import { HaGaps } from './head/ha-gaps.ts';
 import { type HaClusterStatus, type HaEvent, type HaLabels, HaPairs } from './head/ha-pairs.ts';
 import { HeadWriter, type WriteOptions } from './head/head-writer.ts';
 import { KernelGuard } from './head/kernel-guard.ts';
+import { MetadataStore } from './head/metadata-store.ts';
 import { type OwnBlock, ownBlocks, replayLog } from './head/replay.ts';
 import { SecondDefinitions } from './head/second-definitions.ts';
 import { type Snapshot, Snapshots } from './head/snapshots.ts';
@@ -30,11 +31,12 @@ import { Kernel, type TimeRules } from './kernel/kernel.ts';
 import * as L from './kernel/layout.ts';
 import { StorageError } from './lib/errors.ts';
 import { UlidGenerator, ulidTimeMs } from './lib/ulid.ts';
+import type { MetricMetadata } from './model/extras.ts';
 import type { Labels } from './model/labels.ts';
 import type { SeriesPolicy } from './model/series-policy.ts';
 import type { TimeRange } from './model/time-range.ts';
 import type { ReaderInit } from './select/reader.ts';
-import type { RecoveryProgress } from './wal/recovery.ts';
+import type { RecoveryProgress, RecoveryReport } from './wal/recovery.ts';
 import { listWalFiles, walDirectory } from './wal/segment.ts';
 import { Wal } from './wal/wal.ts';
 
@@ -108,6 +110,8 @@ export interface DatabaseStats {
   readonly samplesConflicting: number;
   readonly samplesRejected: number;
   readonly exemplarsDropped: number;
+  /** Descriptions of metrics that were too long, too many or no text. */
+  readonly metadataDropped: number;
   readonly seriesCreated: number;
   /** New series that came with a label that an external label or the tenant's label hides. */
   readonly seriesHidden: number;
@@ -160,6 +164,7 @@ interface Parts {
   readonly kernel: Kernel;
   readonly wal: Wal;
   readonly writer: HeadWriter;
+  readonly metadata: MetadataStore;
   readonly cutter: HeadCutter;
   readonly collector: HeadCollector;
   readonly checkpointer: HeadCheckpointer;
@@ -215,6 +220,11 @@ export class Database {
     this.#parts.writer.setLimits(limitsOf);
   }
 
+  /** What the senders of a tenant said of metric families: by family, the newest description first. */
+  metadata(tenant: string): ReadonlyMap<string, readonly MetricMetadata[]> {
+    return this.#parts.metadata.families(tenant);
+  }
+
   /** What a query of a tenant over a range sees, for a reader thread; to be released. */
   snapshot(tenant: string, range: TimeRange): Snapshot {
     const { snapshots, blocks, writer, cutter } = this.#parts;
@@ -267,7 +277,8 @@ export class Database {
   }
 
   stats(): DatabaseStats {
-    const { kernel, wal, writer, cutter, checkpointer, collector, blocks, snapshots, gaps, replay } = this.#parts;
+    const { kernel, wal, writer, cutter, checkpointer, collector, blocks, snapshots, gaps, replay, metadata } =
+      this.#parts;
     const { fileSystem, directory } = this.#options;
     const files = fileSystem.list(`${directory}/wal`);
     return {
@@ -279,6 +290,7 @@ export class Database {
       samplesConflicting: writer.totals.conflicts,
       samplesRejected: writer.totals.rejected,
       exemplarsDropped: writer.totals.exemplarsDropped,
+      metadataDropped: metadata.dropped,
       seriesCreated: writer.totals.newSeries,
       seriesHidden: writer.hiddenSeries,
       seriesRemoved: collector.count,
@@ -360,17 +372,19 @@ async function openParts(options: DatabaseOptions, lock: DirectoryLock): Promise
   });
   const gaps = options.ha && new HaGaps(haPairs(options.ha, kernel, options), kernel, shadowBytes);
   if (options.policy !== undefined || gaps !== undefined) admission = new SeriesAdmission(options.policy, gaps?.pairs);
+  const metadata = new MetadataStore();
   const startedMs = clock.monotonicMs();
   const report = await replayLog(fileSystem, directory, kernel, own, {
     onElection: (election) => gaps?.pairs.restore(election),
     onProgress: (progress) => onEvent({ kind: 'replay-progress', ...progress }),
     onDamage: (message) => onEvent({ kind: 'wal-damage', message }),
+    onMetadata: (record) => metadata.restore(record),
   });
   const replay = { ms: clock.monotonicMs() - startedMs, samples: kernel.sampleCount() };
   const onBroken = (message: string): void => onEvent({ kind: 'failed', message });
   const guard = new KernelGuard(onBroken);
   const wal = startWal(options, kernel, report.nextSegment, onBroken);
-  const writer = new HeadWriter(kernel, guard, wal, clock, { admission, gaps });
+  const writer = new HeadWriter(kernel, guard, wal, clock, { admission, gaps, metadata });
   for (const tenant of kernel.tenantKeys()) writer.tenant(tenant);
   kernel.reserveNames([...options.externalLabels.filter((_, i) => i % 2 === 0), options.tenantLabelName]);
   const secondDefinitions = new SecondDefinitions(kernel, wal, guard);
@@ -387,21 +401,13 @@ async function openParts(options: DatabaseOptions, lock: DirectoryLock): Promise
   const { memory } = kernel.memory;
   const backgroundInit = { memory, reader: 0, dataDirectory: directory, blocksDirectory };
   const background = new BackgroundThread(executor, backgroundInit, onBroken);
-  const checkpointer = new HeadCheckpointer(
-    { kernel, wal, background, clock },
-    {
-      generation: report.nextGeneration,
-      oldestSegment: oldestSegment(fileSystem, directory) ?? report.nextSegment,
-      onCheckpoint: (bytes, durationMs) => onEvent({ kind: 'checkpoint', bytes, durationMs }),
-      onRetry: (message) => onEvent({ kind: 'retry', what: 'checkpoint', message }),
-      extraRecords: () => gaps?.pairs.allRecords() ?? [],
-    },
-  );
+  const extraRecords = (): Uint8Array[] => [...(gaps?.pairs.allRecords() ?? []), ...metadata.records()];
+  const checkpointer = startCheckpointer(options, { kernel, wal, background, clock }, report, extraRecords);
   const snapshots = new Snapshots();
   const collector = new HeadCollector({ kernel, wal, writer, snapshots, checkpointer }, options.deadSeriesAtLeast);
   const cutter = startCutter(
     options,
-    { kernel, guard, wal, writer, bucket, blocks, snapshots, background, checkpointer, collector, clock },
+    { kernel, guard, wal, writer, bucket, blocks, snapshots, background, checkpointer, collector, metadata, clock },
     identity,
     ulidsAfter(own, ulids, clock),
   );
@@ -410,6 +416,7 @@ async function openParts(options: DatabaseOptions, lock: DirectoryLock): Promise
     kernel,
     wal,
     writer,
+    metadata,
     cutter,
     collector,
     checkpointer,
@@ -456,6 +463,21 @@ function startWal(
     onRecovered: () => onEvent({ kind: 'wal-recovered' }),
     onShortage: (message) => onEvent(message === undefined ? { kind: 'disk-roomy' } : { kind: 'disk-short', message }),
     onBroken,
+  });
+}
+
+function startCheckpointer(
+  { fileSystem, directory, onEvent }: DatabaseOptions,
+  parts: CheckpointerParts,
+  report: RecoveryReport,
+  extraRecords: () => Uint8Array[],
+): HeadCheckpointer {
+  return new HeadCheckpointer(parts, {
+    generation: report.nextGeneration,
+    oldestSegment: oldestSegment(fileSystem, directory) ?? report.nextSegment,
+    extraRecords,
+    onCheckpoint: (bytes, durationMs) => onEvent({ kind: 'checkpoint', bytes, durationMs }),
+    onRetry: (message) => onEvent({ kind: 'retry', what: 'checkpoint', message }),
   });
 }
 

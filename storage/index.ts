@@ -19,6 +19,7 @@ export { ByteWriter } from './lib/bytes.ts';
 export { crc32c } from './lib/crc32c.ts';
 export { DURATION_UNITS_MS } from './lib/duration.ts';
 export { CorruptionError, LimitError, StorageError, type StorageErrorKind } from './lib/errors.ts';
+export type { MetricMetadata } from './model/extras.ts';
 export { type HistogramRow, ResetHint } from './model/histogram.ts';
 export { encodeHistogramMessage } from './model/histogram-message.ts';
 export type { Labels } from './model/labels.ts';

@@ -8,6 +8,7 @@ const PUBLIC_PATHS = [
   '/api/v1/labels',
   '/api/v1/label/<name>/values',
   '/api/v1/series',
+  '/api/v1/metadata',
   '/api/v1/status/buildinfo',
   '/metrics',
   '/-/healthy',
@@ -23,11 +24,12 @@ const HABITS: readonly (readonly [ending: RegExp, path: (typeof PUBLIC_PATHS)[nu
   [/^(labels|label_?names)$/, '/api/v1/labels'],
   [/^(values|label_?values)$/, '/api/v1/label/<name>/values'],
   [/^(series)$/, '/api/v1/series'],
+  [/^(metadata)$/, '/api/v1/metadata'],
   [/^(buildinfo|version)$/, '/api/v1/status/buildinfo'],
   [/^(metrics)$/, '/metrics'],
 ];
 
-const PROMQL = /\/api\/v1\/(query|query_range|query_exemplars|format_query|parse_query|metadata|rules|alerts)\/?$/;
+const PROMQL = /\/api\/v1\/(query|query_range|query_exemplars|format_query|parse_query|rules|alerts)\/?$/;
 const OTLP = /\/(otlp|opentelemetry)(\/|$)|\/v1\/metrics\/?$/;
 /** The other signals of OTLP. */
 const NO_METRICS = /\/v1(development)?\/(traces|logs|profiles)\/?$/;

@@ -14,6 +14,7 @@ import { addHaStatusRoute } from './ha-status.ts';
 import { Intake } from './intake.ts';
 import { addLabelRoutes } from './labels.ts';
 import { Listener, type RequestTimeouts } from './listener.ts';
+import { addMetadataRoute } from './metadata.ts';
 import { notFoundText } from './not-found.ts';
 import { addOtlpRoutes } from './otlp.ts';
 import { addReadRoutes } from './read.ts';
@@ -165,6 +166,7 @@ function createApp(service: Service): FastifyInstance {
       addOtlpRoutes(scope, service, intake);
       addReadRoutes(scope, service);
       addLabelRoutes(scope, service);
+      addMetadataRoute(scope, service);
       done();
     },
     { prefix: routePrefix },

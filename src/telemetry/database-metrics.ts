@@ -19,6 +19,10 @@ const DATABASE_METRICS: { readonly [Name in Figure]: DatabaseMetric } = {
   headSeries: gauge('head_series', 'Series in the head.'),
   headBytes: gauge('head_memory_bytes', 'Memory that the series and samples of the head take.'),
   memoryBudgetBytes: gauge('head_memory_budget_bytes', 'Memory that the head may take; beyond it writes get 503.'),
+  metadataDropped: counter(
+    'head_metadata_dropped_total',
+    'Descriptions of metrics that were not kept: too long, too many or no text.',
+  ),
   exemplarsDropped: counter('head_exemplars_dropped_total', 'Exemplars that were received and not stored.'),
   seriesCreated: counter('head_series_created_total', 'Series that were new to the head.'),
   seriesHidden: counter(

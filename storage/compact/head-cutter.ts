@@ -18,6 +18,7 @@ import type { CutOrder } from '../head/cut-block.ts';
 import type { WindowGeneration } from '../head/head-source.ts';
 import type { ActiveTenant, HeadWriter } from '../head/head-writer.ts';
 import type { KernelGuard } from '../head/kernel-guard.ts';
+import type { MetadataStore } from '../head/metadata-store.ts';
 import { rowPieces } from '../head/row-pieces.ts';
 import type { Snapshots } from '../head/snapshots.ts';
 import type { Clock } from '../io/clock.ts';
@@ -50,6 +51,7 @@ export interface CutterParts {
   readonly background: BackgroundThread;
   readonly checkpointer: HeadCheckpointer;
   readonly collector: HeadCollector;
+  readonly metadata: MetadataStore;
   readonly clock: Clock;
 }
 
@@ -229,14 +231,20 @@ export class HeadCutter {
 
   /** Says in the log which block the generation becomes, and that everything before it is of that generation. */
   async #order(tenant: ActiveTenant, { window, generation, position }: Cut): Promise<CutOrder> {
-    const { kernel, guard, wal } = this.#parts;
+    const { kernel, guard, wal, metadata } = this.#parts;
     const { instance, epoch, nextUlid, thanosLabels } = this.#settings;
     const ulid = nextUlid();
     const coverage = { instance, epoch, tenant: tenant.key, window, generation, position };
     while (!kernel.hasRingRoom) await wal.whenDurable(wal.position);
     guard.run(() => kernel.log(sealRecord({ ...coverage, ulid })));
     await wal.whenDurable(wal.position);
-    return { ulid, tenant: tenant.handle, coverage, thanosLabels: thanosLabels(tenant.key) };
+    return {
+      ulid,
+      tenant: tenant.handle,
+      coverage,
+      thanosLabels: thanosLabels(tenant.key),
+      metadata: metadata.of(tenant.key),
+    };
   }
 
   async #dropFromHead(tenant: ActiveTenant, { window, generation }: Cut): Promise<void> {

@@ -12,6 +12,7 @@ import type { SeriesAdmission } from './admission.ts';
 import type { HaGaps } from './ha-gaps.ts';
 import type { Replica } from './ha-pairs.ts';
 import type { KernelGuard } from './kernel-guard.ts';
+import { MetadataStore } from './metadata-store.ts';
 import { SampleRate } from './sample-rate.ts';
 import type { ShadowRequest } from './shadow.ts';
 import { checkRequest, defaultTenantLimits, limitName, type TenantLimits } from './tenant-limits.ts';
@@ -36,6 +37,14 @@ export interface WriteOptions extends WriteFormat {
 export interface SeriesRules {
   readonly admission?: SeriesAdmission | undefined;
   readonly gaps?: HaGaps | undefined;
+  readonly metadata?: MetadataStore;
+}
+
+/** What became of a request in the kernel, and what the log is to get when it has room. */
+interface Stored {
+  readonly status: number;
+  readonly outcome: WriteOutcome;
+  readonly records: readonly Uint8Array[];
 }
 
 export class HeadWriter {
@@ -43,6 +52,7 @@ export class HeadWriter {
   readonly #wal: Wal;
   readonly #clock: Clock;
   readonly #guard: KernelGuard;
+  readonly #metadata: MetadataStore;
   readonly #tenants = new Map<string, ActiveTenant>();
   /** The request that is in the kernel in parts, if there is one: the others wait for it. */
   #turn: Promise<void> | undefined;
@@ -54,6 +64,7 @@ export class HeadWriter {
   readonly #gaps: HaGaps | undefined;
 
   constructor(kernel: Kernel, guard: KernelGuard, wal: Wal, clock: Clock, rules: SeriesRules = {}) {
+    this.#metadata = rules.metadata ?? new MetadataStore();
     this.#kernel = kernel;
     this.#admission = rules.admission;
     this.#gaps = rules.gaps;
@@ -116,7 +127,8 @@ export class HeadWriter {
     if (this.#wal.shortage !== undefined)
       throw new StorageError('unavailable', `the disk is nearly full: ${this.#wal.shortage}`);
     const tenant = this.tenant(key);
-    const { status, outcome } = await this.#store(tenant, body, options);
+    const { status, outcome, records } = await this.#store(tenant, body, options);
+    if (records.length > 0) await this.#log(records);
     if (this.#gaps?.isDue === true) await this.#exclusively(() => this.#fillGaps());
     await this.#wal.whenAccepted(this.#wal.position);
     if (status === L.OUT_OF_MEMORY) {
@@ -134,6 +146,22 @@ export class HeadWriter {
     return this.#guard.run(calls);
   }
 
+  /** Keeps what the request in the kernel said of metrics; returns what the log has no room for yet. */
+  #keepMetadata(tenant: string, { protocol }: WriteFormat): Uint8Array[] {
+    const told = this.#kernel.metadata();
+    if (told.length === 0) return [];
+    const records = this.#metadata.add(tenant, told, protocol === 'v2');
+    while (records.length > 0 && this.#kernel.hasRingRoom) this.#kernel.log(records.shift() as Uint8Array);
+    return records;
+  }
+
+  async #log(records: readonly Uint8Array[]): Promise<void> {
+    for (const record of records) {
+      await this.#ringRoom();
+      this.#guard.run(() => this.#kernel.log(record));
+    }
+  }
+
   /** No request enters the kernel any more; resolves when the last one has left it. */
   async close(): Promise<void> {
     this.#isClosed = true;
@@ -145,18 +173,23 @@ export class HeadWriter {
     tenant: ActiveTenant,
     body: Uint8Array,
     { isAdmitted = false, ...format }: WriteOptions,
-  ): { status: number; outcome: WriteOutcome } | Promise<{ status: number; outcome: WriteOutcome }> {
+  ): Stored | Promise<Stored> {
     // One wrong clock must not move a tenant's windows.
     const { times } = this.#kernel;
     const latestMs = this.#clock.nowMs() + times.futureMs;
     const request = { tenant: tenant.key, body, format, receivedMs: this.#clock.nowMs() };
-    const finish = (status: number): { status: number; outcome: WriteOutcome } => {
+    const finish = (status: number): Stored => {
       const outcome = this.#kernel.outcome();
       const shadow = this.#gaps?.end(request, outcome.droppedHa) ?? 0;
       this.#count(outcome);
       // A pair counts as one: what the other replica has sent already is not charged a second time.
       if (tenant.limits.samplesPerSecond > 0) tenant.rate.take(-outcome.droppedHa);
-      return { status, outcome: writeOutcome(outcome, { ...times, latestMs, limits: tenant.limits }, shadow) };
+      const records = this.#keepMetadata(tenant.key, format);
+      return {
+        status,
+        records,
+        outcome: writeOutcome(outcome, { ...times, latestMs, limits: tenant.limits }, shadow),
+      };
     };
     return this.#guard.run(() => {
       this.#receive(tenant, body, format);
@@ -257,7 +290,9 @@ export class HeadWriter {
       this.#guard.run(() => this.#receive(tenant, body, format));
       await this.#applyRest(tenant.handle, latestMs);
       const { received, stored, newSeries } = this.#kernel.outcome();
+      const records = this.#keepMetadata(key, format);
       this.totals.newSeries += newSeries;
+      await this.#log(records);
       return { seen: received, stored };
     } finally {
       this.#kernel.fillFrom(0);

@@ -26,6 +26,8 @@ export interface ReplayListener {
   readonly onProgress: (progress: RecoveryProgress) => void;
   /** Hears of everything that the log should hold and does not. */
   readonly onDamage: (message: string) => void;
+  /** Takes what senders said of metrics; false if the record makes no sense. */
+  readonly onMetadata: (record: Uint8Array) => boolean;
 }
 
 /** While it replays, the thread answers others this often. */
@@ -83,13 +85,14 @@ export async function replayLog(
 async function replayOnce(
   recovery: WalRecovery,
   kernel: Kernel,
-  { onDamage, onElection }: ReplayListener,
+  { onDamage, onElection, onMetadata }: ReplayListener,
 ): Promise<RecoveryReport> {
   let sinceTurn = 0;
   for (const { kind, sequence, payload, segment, offset } of recovery.frames()) {
     const election = payload[0] === L.RECORD_ELECTION ? readElection(payload) : undefined;
     if (election !== undefined) onElection(election);
-    const status = kernel.replay(payload, BigInt(kind === 'checkpoint' ? 0 : sequence));
+    const isDamaged = payload[0] === L.RECORD_METADATA && !onMetadata(payload);
+    const status = isDamaged ? L.REPLAY_DAMAGED : kernel.replay(payload, BigInt(kind === 'checkpoint' ? 0 : sequence));
     if (status === L.OUT_OF_MEMORY) {
       throw new StorageError(
         'unavailable',

@@ -5,6 +5,7 @@ import { ulidTimeMs } from '../../storage/lib/ulid.ts';
 import { WINDOW_MS } from '../../storage/model/time-range.ts';
 import { ALWAYS } from '../support/database-answers.ts';
 import { OpenedDatabase, type PlainSample, withBits } from '../support/opened-database.ts';
+import { writeRequestV2 } from '../support/remote-write-v2.ts';
 import { SimFileSystem, seededChance } from '../support/sim-file-system.ts';
 import { SimMachine } from '../support/sim-machine.ts';
 
@@ -113,6 +114,30 @@ test('while the WAL cannot be written, writes are refused and nothing is lost; a
       [START_MS + 1, 1],
     ]),
   );
+});
+
+test('what is said of metrics outlives power cuts and checkpoints, and is in the block', async () => {
+  let opened = await OpenedDatabase.open(machine);
+  const labels = [['__name__', 'm']] as const;
+  const said = (help: string): Promise<unknown> => {
+    const body = writeRequestV2([{ labels, samples: [[START_MS, 1]], metadata: { type: 2, help } }]);
+    return opened.database.write('a', body, { protocol: 'v2' });
+  };
+  const helps = (): string[] => [...(opened.database.metadata('a').get('m') ?? [])].map(({ help }) => help);
+  await said('first');
+  await said('second');
+  crash();
+  opened = await OpenedDatabase.open(machine);
+  expect(helps()).toEqual(['second', 'first']);
+  await opened.write('a', fiveHours);
+  await machine.until('a cut', () => opened.count('cut') > 0);
+  await machine.until('a checkpoint', () => opened.count('checkpoint') > 0);
+  const extra = disk.paths().find((path) => /bucket.*varve-metadata$/.test(path));
+  expect(extra).toBeDefined();
+  crash();
+  opened = await OpenedDatabase.open(machine);
+  expect(helps()).toEqual(['second', 'first']);
+  expect([...opened.database.metadata('b')]).toEqual([]);
 });
 
 test('a full disk costs cuts and checkpoints nothing but time', async () => {

@@ -14,6 +14,7 @@ const stats: DatabaseStats = {
   samplesConflicting: 6,
   samplesRejected: 7,
   exemplarsDropped: 8,
+  metadataDropped: 22,
   seriesCreated: 9,
   seriesHidden: 25,
   seriesRemoved: 4,

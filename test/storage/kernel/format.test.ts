@@ -3,6 +3,7 @@ import { compressSync } from 'snappy';
 import { expect, test } from 'vitest';
 import { sealRecord } from '../../../storage/compact/head-cutter.ts';
 import { writeHeadCheckpoint } from '../../../storage/head/head-checkpoint.ts';
+import { MetadataStore } from '../../../storage/head/metadata-store.ts';
 import { decodeWalRecord } from '../../support/oracle/wal-record.ts';
 import { labelField, sampleField, seriesField } from '../../support/wire-writer.ts';
 import { bitsOf, LATEST_MS } from './random-request.ts';
@@ -46,6 +47,16 @@ test('the examples of the records of a checkpoint are what is written', () => {
   });
   const definitions = example('Definitions');
   expect(records).toEqual([example('Checkpoint'), definitions, example('Chunks'), definitions]);
+});
+
+test('the example of metadata is what is written', () => {
+  const [name, help, unit] = ['up', 'Whether it is up.', ''].map((text) => Buffer.from(text)) as [
+    Buffer,
+    Buffer,
+    Buffer,
+  ];
+  const records = new MetadataStore().add('acme', [{ name, type: 2, help, unit }], false);
+  expect(records.map((record) => Buffer.from(record))).toEqual([example('Metadata')]);
 });
 
 test('the example of a seal is what is written', () => {
