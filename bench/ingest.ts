@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs, promisify } from 'node:util';
-import { type LoadOptions, stepsAhead, stepsMeasured, writeLoadFile } from './load/load-file.ts';
+import { type Churn, type LoadOptions, stepsAhead, stepsMeasured, writeLoadFile } from './load/load-file.ts';
 import type { Measurement, SendOptions } from './load/sender.ts';
 import { SERVERS, type ServerKind } from './servers.ts';
 import { diskBytes, fileSystemType, machine, residentBytes } from './usage.ts';
@@ -42,6 +42,8 @@ export interface IngestReport {
 
 /** File systems on which a sync costs nothing, so that durability would look free. */
 const MEMORY_FILE_SYSTEMS = ['tmpfs', 'ramfs'];
+
+const HOUR_MS = 3_600_000;
 
 const mainModule: string = fileURLToPath(new URL('./main.ts', import.meta.url));
 
@@ -89,6 +91,7 @@ async function measure(
     connections,
     rate,
     protocol,
+    ...(options.churn === undefined ? {} : { stepsPerLook: Math.max(1, Math.round(HOUR_MS / options.intervalMs)) }),
   });
   const resident = residentBytes(server.pid);
   const exposition = await (await fetch(server.metricsUrl)).text();
@@ -136,6 +139,7 @@ export function parseIngestOptions(args: readonly string[]): IngestOptions {
       interval: { type: 'string', default: '15' },
       template: { type: 'string', default: 'node' },
       shuffle: { type: 'boolean', default: false },
+      churn: { type: 'string' },
       protocol: { type: 'string', default: 'v1' },
       'catch-up': { type: 'boolean', default: false },
       rate: { type: 'string', default: '0' },
@@ -152,6 +156,7 @@ export function parseIngestOptions(args: readonly string[]): IngestOptions {
     seriesPerRequest: Number(values.per),
     intervalMs: Number(values.interval) * 1000,
     shuffle: values.shuffle,
+    churn: values.churn === undefined ? undefined : parseChurn(values.churn),
     protocol,
     catchUp: values['catch-up'],
     connections: Number(values.conns),
@@ -167,6 +172,15 @@ export function parseIngestOptions(args: readonly string[]): IngestOptions {
   return options;
 }
 
+/** `10%/15m`: this share of the series, this often. */
+function parseChurn(text: string): Churn {
+  const [, percent, minutes] = /^(\d+(?:\.\d+)?)%\/(\d+)m$/.exec(text) ?? [];
+  const churn = { share: Number(percent) / 100, everyMs: Number(minutes) * 60_000 };
+  if (!(churn.share > 0 && churn.share <= 1 && churn.everyMs > 0))
+    throw new Error(`churn is like 10%/15m, not ${text}`);
+  return churn;
+}
+
 /** The report as a table for people. */
 export function formatIngestReport({ machine, fileSystem, results }: IngestReport, options: IngestOptions): string {
   const { series, steps, intervalMs, seriesPerRequest, connections, template, protocol, rate } = options;
@@ -174,6 +188,9 @@ export function formatIngestReport({ machine, fileSystem, results }: IngestRepor
     template,
     ...(protocol === 'v1' ? [] : [protocol]),
     ...(options.shuffle ? ['shuffled'] : []),
+    ...(options.churn === undefined
+      ? []
+      : [`${options.churn.share * 100} % replaced every ${options.churn.everyMs / 60_000} min`]),
     ...(options.catchUp ? ['after an absence'] : []),
     ...(rate === 0 ? [] : [`${rate} requests a second each`]),
   ];
@@ -186,6 +203,10 @@ export function formatIngestReport({ machine, fileSystem, results }: IngestRepor
     ['ack p99 ms', (r) => r.latencyP99Ms.toFixed(2)],
     ['RSS MiB', (r) => count(r.residentBytes / 2 ** 20)],
     ['RSS peak MiB', (r) => count(r.residentPeakBytes / 2 ** 20)],
+    ...(results[0]?.residentAtLooks ?? []).map((_, hour): [string, (result: IngestResult) => string] => [
+      `RSS MiB, hour ${hour + 1}`,
+      (r) => count((r.residentAtLooks[hour] ?? 0) / 2 ** 20),
+    ]),
     ['disk MiB', (r) => (r.diskBytes / 2 ** 20).toFixed(1)],
     ['fsyncs', (r) => count(r.syncs)],
     ['cuts', (r) => count(r.cuts)],

@@ -80,6 +80,22 @@ const ROWS: readonly Row[] = [
     figures: [cpu(atMost(0.45)), { title: 'cuts', of: (result) => result.cuts ?? 0, digits: 0, bars: [] }],
   },
   {
+    name: 'churn',
+    title: '10 % of the series replaced every 15 min, 24 h of data at 60 s',
+    args: ['--churn=10%/15m', '--steps=1440', '--interval=60', VARVE_ONLY],
+    figures: [
+      { title: 'RSS MiB, hour 6', of: ({ residentAtLooks }) => (residentAtLooks[5] ?? 0) / MIB, digits: 0, bars: [] },
+      { title: 'RSS MiB, hour 24', of: ({ residentAtLooks }) => (residentAtLooks[23] ?? 0) / MIB, digits: 0, bars: [] },
+      {
+        title: 'RSS from hour 6 on, ± %',
+        of: ({ residentAtLooks }) => spread(residentAtLooks.slice(5)) * 100,
+        digits: 1,
+        bars: [atMost(10)],
+      },
+    ],
+    isLong: true,
+  },
+  {
     name: 'shuffle',
     title: 'another order of series in every scrape',
     args: ['--shuffle', VARVE_ONLY],
@@ -126,6 +142,12 @@ const ROWS: readonly Row[] = [
     ],
   },
 ];
+
+/** How far the values are from the middle between the least and the greatest of them, as a share of it. */
+function spread(values: readonly number[]): number {
+  const [least, greatest] = [Math.min(...values), Math.max(...values)];
+  return (greatest - least) / (greatest + least);
+}
 
 /** A row that was run. */
 interface MeasuredRow {

@@ -22,6 +22,14 @@ export interface LoadOptions {
   readonly protocol: Protocol;
   /** The sender was away for all the steps, and sends them when the time of the last one has come. */
   readonly catchUp: boolean;
+  /** Series that come and go, if any do. */
+  readonly churn: Churn | undefined;
+}
+
+/** This share of the series, whole targets, is replaced by others again and again. */
+export interface Churn {
+  readonly share: number;
+  readonly everyMs: number;
 }
 
 const LENGTH_BYTES = 4;
@@ -38,7 +46,7 @@ export function stepsMeasured({ steps, catchUp }: Pick<LoadOptions, 'steps' | 'c
 
 /** Writes a load whose last step is now. */
 export function writeLoadFile(path: string, options: LoadOptions): void {
-  const { template, series, steps, seriesPerRequest, intervalMs, shuffle, protocol, catchUp } = options;
+  const { template, series, steps, seriesPerRequest, intervalMs, shuffle, protocol, catchUp, churn } = options;
   const make = TEMPLATES[template];
   if (make === undefined) throw new Error(`no template ${template}; there are ${Object.keys(TEMPLATES).join(', ')}`);
   const source = new Source(make(), series, 1, protocol);
@@ -48,6 +56,8 @@ export function writeLoadFile(path: string, options: LoadOptions): void {
   for (let step = 0; step < steps; step++) {
     source.step();
     if (shuffle) source.shuffle();
+    if (churn !== undefined && step > 0 && (step * intervalMs) % churn.everyMs < intervalMs)
+      source.replace(churn.share);
     for (let from = 0; from < series; from += seriesPerRequest) {
       writeBody(file, source.body(from, Math.min(series, from + seriesPerRequest), firstMs + step * intervalMs));
     }

@@ -1,7 +1,7 @@
 /** Sends a load to a server, step after step, and measures the server. Runs in a process of its own. */
 import { Agent, request } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { cpuSeconds } from '../usage.ts';
+import { cpuSeconds, residentBytes } from '../usage.ts';
 import { LoadReader } from './load-file.ts';
 import { randomNumbers } from './random-numbers.ts';
 import type { Protocol } from './source.ts';
@@ -20,6 +20,8 @@ export interface SendOptions {
   /** Requests a second of each connection, at times of their own; 0: the next one as soon as the last is answered. */
   readonly rate: number;
   readonly protocol: Protocol;
+  /** After so many steps the load waits until the server rests, and its memory is looked at; undefined: never. */
+  readonly stepsPerLook?: number;
 }
 
 /** How a sender sends. */
@@ -33,6 +35,8 @@ export interface Measurement {
   readonly latencyP50Ms: number;
   readonly latencyP99Ms: number;
   readonly bodyBytes: number;
+  /** Bytes, at each look. */
+  readonly residentAtLooks: readonly number[];
   /** Requests that were not answered 2xx, and why the first was not. */
   readonly errors: number;
   readonly firstError: string;
@@ -40,7 +44,7 @@ export interface Measurement {
 
 /** Sends the whole load. A step is read before its time runs, and the next one begins when all of it is answered. */
 export async function send(options: SendOptions): Promise<Measurement> {
-  const { pid, stepsAhead, stepsMeasured, requestsPerStep } = options;
+  const { pid, stepsAhead, stepsMeasured, requestsPerStep, stepsPerLook } = options;
   using load = new LoadReader(options.loadFile);
   const sender = new Sender(options);
   const cpuAtStart = cpuSeconds(pid);
@@ -50,11 +54,15 @@ export async function send(options: SendOptions): Promise<Measurement> {
   const cpuAhead = cpuSeconds(pid);
   sender.latenciesMs.length = 0;
   let wallMs = 0;
+  const residentAtLooks: number[] = [];
   for (let step = 0; step < stepsMeasured; step++) {
     const bodies = load.next(requestsPerStep);
     const start = performance.now();
     await sender.sendStep(bodies);
     wallMs += performance.now() - start;
+    if (stepsPerLook === undefined || (step + 2) % stepsPerLook !== 0) continue;
+    await rest(pid);
+    residentAtLooks.push(residentBytes(pid).now);
   }
   const latencies = Float64Array.from(sender.latenciesMs).sort();
   const quantile = (q: number): number =>
@@ -66,9 +74,23 @@ export async function send(options: SendOptions): Promise<Measurement> {
     latencyP50Ms: quantile(0.5),
     latencyP99Ms: quantile(0.99),
     bodyBytes: sender.bodyBytes,
+    residentAtLooks,
     errors: sender.errors,
     firstError: sender.firstError,
   };
+}
+
+const REST_MS = 2000;
+const REST_SHARE = 0.05;
+const MOST_RESTS = 60;
+
+/** Until the server does next to nothing for a while: its work beside the requests has caught up with them. */
+async function rest(pid: number): Promise<void> {
+  for (let i = 0; i < MOST_RESTS; i++) {
+    const before = cpuSeconds(pid);
+    await sleep(REST_MS);
+    if (cpuSeconds(pid) - before < (REST_MS / 1000) * REST_SHARE) return;
+  }
 }
 
 /** Posts bodies over a few connections and counts what becomes of them. */

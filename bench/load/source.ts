@@ -25,6 +25,10 @@ export class Source {
   readonly #strides: Float64Array;
   /** Series numbers in the order of sending. */
   readonly #order: Uint32Array;
+  readonly #template: readonly TemplateSeries[];
+  /** Targets that there ever were, and how many of them are gone. */
+  #targets = 0;
+  #gone = 0;
 
   constructor(template: readonly TemplateSeries[], count: number, seed: number, protocol: Protocol = 'v1') {
     this.count = count;
@@ -33,12 +37,25 @@ export class Source {
     this.#values = new Float64Array(count);
     this.#strides = new Float64Array(count);
     this.#order = Uint32Array.from({ length: count }, (_, i) => i);
-    for (let i = 0; i < count; i++) {
-      const { labels, movement, start } = template[i % template.length] as TemplateSeries;
-      const target = String(Math.floor(i / template.length)).padStart(5, '0');
-      if (protocol === 'v1') this.#labels.push(encodeLabels(labels, target));
-      else this.#seriesV2.push(seriesV2(labels, target, movement));
-      this.#movements.push(movement);
+    this.#template = template;
+    for (let from = 0; from < count; from += template.length) this.#begin(from);
+  }
+
+  /** Puts other targets in the place of the oldest ones, as many as have this share of the series, but one at least. */
+  replace(share: number): void {
+    const places = Math.ceil(this.count / this.#template.length);
+    const count = Math.max(1, Math.round(places * share));
+    for (let i = 0; i < count; i++) this.#begin((this.#gone++ % places) * this.#template.length);
+  }
+
+  /** A new target, whose series get the numbers from `from` on. */
+  #begin(from: number): void {
+    const target = String(this.#targets++).padStart(5, '0');
+    for (let i = from; i < Math.min(this.count, from + this.#template.length); i++) {
+      const { labels, movement, start } = this.#template[i - from] as TemplateSeries;
+      if (this.#protocol === 'v1') this.#labels[i] = encodeLabels(labels, target);
+      else this.#seriesV2[i] = seriesV2(labels, target, movement);
+      this.#movements[i] = movement;
       this.#values[i] = start;
       this.#strides[i] = Math.max(1, Math.abs(start) * 0.0005);
     }

@@ -1,4 +1,5 @@
 /** The ingest benchmark at a tiny size: it runs, it measures what it says, and it refuses what it must. */
+import { uncompressSync } from 'snappy';
 import { expect, test } from 'vitest';
 import {
   formatIngestReport,
@@ -85,6 +86,7 @@ test('a memory file system is refused, and so are servers and numbers that there
   await expect(runIngest(tiny('graphite'), quiet)).rejects.toThrow('no server graphite');
   expect(() => parseIngestOptions(['--steps=1'])).toThrow('steps');
   expect(() => parseIngestOptions(['--serie=1'])).toThrow('--serie');
+  expect(() => parseIngestOptions(['--churn=10/15'])).toThrow('10/15');
 });
 
 test.each(Object.keys(TEMPLATES))('the series of the %s template differ from each other', (name) => {
@@ -93,6 +95,30 @@ test.each(Object.keys(TEMPLATES))('the series of the %s template differ from eac
   expect(new Set(template.map(({ labels }) => JSON.stringify(Object.entries(labels).sort()))).size).toBe(
     template.length,
   );
+});
+
+test('with churn, memory is looked at after each hour of data', async () => {
+  const args = ['--series=1000', '--steps=5', '--interval=1800', '--churn=50%/30m', '--only=varve'];
+  const { results } = await expectFigures(parseIngestOptions(args));
+  expect(results[0]?.residentAtLooks.length).toBe(2);
+});
+
+test('replaced series are others, and the rest goes on', () => {
+  const template = ['a', 'b'].map((job) => ({
+    labels: { instance: 'host-%i', job, __name__: 'up' },
+    movement: 'constant' as const,
+    start: 1,
+  }));
+  const source = new Source(template, 6, 1);
+  const targets = (): string[] => {
+    const text = Buffer.from(uncompressSync(source.body(0, 6, 1000)) as Buffer).toString('latin1');
+    return [...text.matchAll(/host-(\d+)/g)].map(([, target]) => target as string);
+  };
+  expect(targets()).toEqual(['00000', '00000', '00001', '00001', '00002', '00002']);
+  source.replace(0.3);
+  expect(targets()).toEqual(['00003', '00003', '00001', '00001', '00002', '00002']);
+  source.replace(0.7);
+  expect(targets()).toEqual(['00003', '00003', '00004', '00004', '00005', '00005']);
 });
 
 test('a body is what protobufjs makes of the same series', () => {
