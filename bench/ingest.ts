@@ -5,7 +5,14 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs, promisify } from 'node:util';
-import { type Churn, type LoadOptions, stepsAhead, stepsMeasured, writeLoadFile } from './load/load-file.ts';
+import {
+  type Churn,
+  type LoadOptions,
+  senderCount,
+  stepsAhead,
+  stepsMeasured,
+  writeLoadFile,
+} from './load/load-file.ts';
 import type { Measurement, SendOptions } from './load/sender.ts';
 import { SERVERS, type ServerKind } from './servers.ts';
 import { diskBytes, fileSystemType, machine, residentBytes } from './usage.ts';
@@ -14,6 +21,8 @@ export interface IngestOptions extends LoadOptions {
   readonly connections: number;
   /** Requests a second of each connection; 0: the next one as soon as the last is answered. */
   readonly rate: number;
+  /** Varve relabels all series by five rules. */
+  readonly isRelabelled: boolean;
   /** Names of the servers to measure; those that are not installed are left out. */
   readonly only: readonly string[];
   /** Where the data directories are made; undefined: any real disk. */
@@ -78,9 +87,9 @@ async function measure(
 ): Promise<IngestResult> {
   const { series, connections, rate, protocol } = options;
   mkdirSync(directory);
-  await using server = await kind.start(directory);
+  await using server = await kind.start(directory, options);
   log(`sending to ${kind.name} ${kind.version()}`);
-  const requestsPerStep = Math.ceil(series / options.seriesPerRequest);
+  const requestsPerStep = Math.ceil(series / options.seriesPerRequest) * senderCount(options);
   const sent = await sendFromChild({
     loadFile,
     url: server.writeUrl,
@@ -95,7 +104,7 @@ async function measure(
   });
   const resident = residentBytes(server.pid);
   const exposition = await (await fetch(server.metricsUrl)).text();
-  const samples = series * stepsMeasured(options);
+  const samples = series * stepsMeasured(options) * senderCount(options);
   return {
     ...sent,
     name: kind.name,
@@ -143,6 +152,8 @@ export function parseIngestOptions(args: readonly string[]): IngestOptions {
       protocol: { type: 'string', default: 'v1' },
       'catch-up': { type: 'boolean', default: false },
       rate: { type: 'string', default: '0' },
+      relabel: { type: 'boolean', default: false },
+      ha: { type: 'boolean', default: false },
       only: { type: 'string', default: SERVERS.map(({ name }) => name).join(',') },
       directory: { type: 'string' },
     },
@@ -159,6 +170,8 @@ export function parseIngestOptions(args: readonly string[]): IngestOptions {
     churn: values.churn === undefined ? undefined : parseChurn(values.churn),
     protocol,
     catchUp: values['catch-up'],
+    isRelabelled: values.relabel,
+    isPair: values.ha,
     connections: Number(values.conns),
     rate: Number(values.rate),
     only: values.only.split(','),
@@ -193,6 +206,8 @@ export function formatIngestReport({ machine, fileSystem, results }: IngestRepor
       : [`${options.churn.share * 100} % replaced every ${options.churn.everyMs / 60_000} min`]),
     ...(options.catchUp ? ['after an absence'] : []),
     ...(rate === 0 ? [] : [`${rate} requests a second each`]),
+    ...(options.isRelabelled ? ['five relabel rules'] : []),
+    ...(options.isPair ? ['from two replicas'] : []),
   ];
   const load = `${series} series × ${steps} steps of ${intervalMs / 1000} s (${manner.join(', ')})`;
   const rows: [string, (result: IngestResult) => string][] = [

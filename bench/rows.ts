@@ -114,6 +114,18 @@ const ROWS: readonly Row[] = [
     figures: [cpu(atMost(0.25))],
   },
   {
+    name: 'relabel',
+    title: 'five relabel rules',
+    args: ['--relabel', '--steps=120', VARVE_ONLY],
+    figures: [cpu(atMost(0.32))],
+  },
+  {
+    name: 'ha',
+    title: 'an HA pair, both replicas sending; of each sample received',
+    args: ['--ha', '--steps=120', VARVE_ONLY],
+    figures: [cpu(atMost(0.35))],
+  },
+  {
     name: 'catch-up',
     title: 'a sender back after 6 h, in order across cut windows',
     args: ['--catch-up', '--steps=360', '--interval=60', VARVE_ONLY],

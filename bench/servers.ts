@@ -1,6 +1,6 @@
 /** The servers that a benchmark can measure, each started on a fresh data directory with what it does by default. */
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { peers } from '../test/support/peers.ts';
 import { freePort, Program } from '../test/support/program.ts';
 import { Prometheus, sumOfMetric } from '../test/support/prometheus.ts';
@@ -14,12 +14,27 @@ export interface RunningServer extends AsyncDisposable {
   readonly metricsUrl: string;
 }
 
+/** What Varve does besides storing; the peers are measured with the same load, without it. */
+export interface Tasks {
+  readonly isRelabelled: boolean;
+  readonly isPair: boolean;
+}
+
+/** Five rules as people write them: most series pass most of them. */
+const RELABEL_RULES = `
+- {action: drop, source_labels: [__name__], regex: 'debug_.*|go_memstats_.*_unused'}
+- {source_labels: [instance], regex: '([^:]+):\\d+', target_label: host}
+- {action: labeldrop, regex: 'tmp_.*'}
+- {action: labelmap, regex: 'meta_(.+)'}
+- {action: hashmod, source_labels: [instance], modulus: 8, target_label: shard}
+`;
+
 /** A kind of server. */
 export interface ServerKind {
   readonly name: string;
   readonly isInstalled: boolean;
   version(): string;
-  start(directory: string): Promise<RunningServer>;
+  start(directory: string, tasks: Tasks): Promise<RunningServer>;
   /** Its own counts out of its metrics page; undefined where it does not count. */
   syncs(exposition: string): number | undefined;
   cuts(exposition: string): number | undefined;
@@ -30,8 +45,14 @@ const varve: ServerKind = {
   isInstalled: true,
   version: () =>
     (JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }).version,
-  async start(directory) {
-    const server = await Varve.start({ directory });
+  async start(directory, { isRelabelled, isPair }) {
+    const flags: string[] = [];
+    if (isRelabelled) {
+      writeFileSync(`${directory}.relabel.yml`, RELABEL_RULES);
+      flags.push(`--receive.relabel-config-file=${directory}.relabel.yml`);
+    }
+    if (isPair) flags.push('--ha.replica-label=replica', '--ha.cluster-label=cluster');
+    const server = await Varve.start({ directory, flags });
     return running(server, server.url);
   },
   syncs: (exposition) => sumOfMetric(exposition, 'varve_wal_syncs_total'),

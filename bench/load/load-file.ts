@@ -24,6 +24,13 @@ export interface LoadOptions {
   readonly catchUp: boolean;
   /** Series that come and go, if any do. */
   readonly churn: Churn | undefined;
+  /** Two replicas of an HA pair send the same series, each with its own label: first the one, then the other one. */
+  readonly isPair: boolean;
+}
+
+/** How many senders there are: bodies and samples of a step are so many times as many. */
+export function senderCount({ isPair }: Pick<LoadOptions, 'isPair'>): number {
+  return isPair ? 2 : 1;
 }
 
 /** This share of the series, whole targets, is replaced by others again and again. */
@@ -46,33 +53,45 @@ export function stepsMeasured({ steps, catchUp }: Pick<LoadOptions, 'steps' | 'c
 
 /** Writes a load whose last step is now. */
 export function writeLoadFile(path: string, options: LoadOptions): void {
-  const { template, series, steps, seriesPerRequest, intervalMs, shuffle, protocol, catchUp, churn } = options;
+  const { template, series, steps, intervalMs, shuffle, protocol, catchUp, churn, isPair } = options;
   const make = TEMPLATES[template];
   if (make === undefined) throw new Error(`no template ${template}; there are ${Object.keys(TEMPLATES).join(', ')}`);
-  const source = new Source(make(), series, 1, protocol);
+  const own = isPair ? ['a', 'b'].map((replica) => ({ cluster: 'bench', replica })) : [{}];
+  const sources = own.map((extra) => {
+    const labelled = make().map((one) => ({ ...one, labels: { ...one.labels, ...extra } }));
+    return new Source(labelled, series, 1, protocol);
+  });
   const firstMs = Date.now() - (steps - 1) * intervalMs;
   const file = openSync(path, 'w');
-  if (catchUp) writeMeanwhile(file, source, options, firstMs);
+  if (catchUp) writeMeanwhile(file, sources, options, firstMs);
   for (let step = 0; step < steps; step++) {
-    source.step();
-    if (shuffle) source.shuffle();
-    if (churn !== undefined && step > 0 && (step * intervalMs) % churn.everyMs < intervalMs)
-      source.replace(churn.share);
-    for (let from = 0; from < series; from += seriesPerRequest) {
-      writeBody(file, source.body(from, Math.min(series, from + seriesPerRequest), firstMs + step * intervalMs));
+    for (const source of sources) {
+      source.step();
+      if (shuffle) source.shuffle();
+      if (churn !== undefined && step > 0 && (step * intervalMs) % churn.everyMs < intervalMs)
+        source.replace(churn.share);
+      writeStep(file, source, options, firstMs + step * intervalMs);
     }
   }
   closeSync(file);
 }
 
 /** The sender's last step before it is away, then one for every interval with a few of its series: time goes on. */
-function writeMeanwhile(file: number, source: Source, options: LoadOptions, firstMs: number): void {
+function writeMeanwhile(file: number, sources: readonly Source[], options: LoadOptions, firstMs: number): void {
   const { series, steps, seriesPerRequest, intervalMs } = options;
   for (let step = -1; step < steps; step++) {
-    for (let from = 0; from < series; from += seriesPerRequest) {
-      const to = step < 0 ? Math.min(series, from + seriesPerRequest) : from + 1;
-      writeBody(file, source.body(from, to, firstMs + (step + 0.5) * intervalMs));
+    for (const source of sources) {
+      for (let from = 0; from < series; from += seriesPerRequest) {
+        const to = step < 0 ? Math.min(series, from + seriesPerRequest) : from + 1;
+        writeBody(file, source.body(from, to, firstMs + (step + 0.5) * intervalMs));
+      }
     }
+  }
+}
+
+function writeStep(file: number, source: Source, { series, seriesPerRequest }: LoadOptions, timestampMs: number): void {
+  for (let from = 0; from < series; from += seriesPerRequest) {
+    writeBody(file, source.body(from, Math.min(series, from + seriesPerRequest), timestampMs));
   }
 }
 

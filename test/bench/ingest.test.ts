@@ -41,6 +41,12 @@ test('the ingest benchmark measures Varve and counts its syncs', async () => {
   expect(results[0]?.cuts).toBeGreaterThanOrEqual(0);
 });
 
+test('the ingest benchmark measures Varve as it relabels, and with two replicas', async () => {
+  const options = parseIngestOptions(['--series=300', '--steps=4', '--per=100', '--relabel', '--ha', '--only=varve']);
+  const report = await expectFigures(options);
+  expect(formatIngestReport(report, options)).toContain('(node, five relabel rules, from two replicas)');
+});
+
 test.skipIf(!peers.prometheus || !peers.victoriaMetrics)('the ingest benchmark measures the peers', async () => {
   await expectFigures(tiny('prometheus,victoria-metrics'));
 });
