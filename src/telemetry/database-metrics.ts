@@ -23,7 +23,7 @@ const DATABASE_METRICS: { readonly [Name in Figure]: DatabaseMetric } = {
     'head_metadata_dropped_total',
     'Descriptions of metrics that were not kept: too long, too many or no text.',
   ),
-  exemplarsDropped: counter('head_exemplars_dropped_total', 'Exemplars that were received and not stored.'),
+  exemplarsDropped: counter('head_exemplars_dropped_total', 'Exemplars that were refused.'),
   seriesCreated: counter('head_series_created_total', 'Series that were new to the head.'),
   seriesHidden: counter(
     'head_series_with_reserved_labels_total',

@@ -14,7 +14,6 @@ import type { MetricMetadata } from '../model/extras.ts';
 import { compareUtf8 } from '../model/labels.ts';
 import type { Chunk } from '../model/series-source.ts';
 import { WINDOW_MS } from '../model/time-range.ts';
-import { isHistogramItem } from './head-item.ts';
 import type { ChunkFilter, HeadView } from './head-view.ts';
 import { exemplarsOf, histogramChunks, startTimesOf } from './read-items.ts';
 
@@ -87,7 +86,7 @@ function rankRows(view: HeadView, tenant: number, wanted: ChunkFilter): RankedRo
   const used = new Set<number>();
   for (const row of view.list(tenant + L.TENANT_ROWS)) {
     // Exemplars alone make no series: an index with one that has no chunk is refused by Thanos.
-    if (!view.hasChunk(row, wanted) && !view.items(row, wanted).some(isHistogramItem)) continue;
+    if (!view.hasChunk(row, wanted) && !view.hasHistogram(row, wanted)) continue;
     const labels = view.labelSymbols(row).slice();
     for (const symbol of labels) used.add(symbol);
     rows.push({ row, labels });

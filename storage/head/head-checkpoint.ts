@@ -1,5 +1,5 @@
 /**
- * The head's checkpoint: every definition, and every chunk that no published block covers, of all tenants, as WAL
+ * The head's checkpoint: every definition, and every chunk and item that no published block covers, of all tenants, as WAL
  * records. It may hold samples that are also in the segments that stay: the replay takes those for the duplicates
  * that they are. Definitions stand before the chunks and once more behind them, so that one damaged record orphans no
  * series. Layouts of the records: storage/kernel/assembly/replay.ts, docs/formats/wal.md.
@@ -32,8 +32,11 @@ export function writeHeadCheckpoint(
   // One list for all: a series that comes meanwhile is in the segments that stay.
   const all = tenants.map((tenant) => ({ ...tenant, rows: view.list(tenant.handle + L.TENANT_ROWS) }));
   for (const { key, rows } of all) writeDefinitions(view, key, rows, record, append);
-  for (const { rows, published } of all)
-    writeChunks(view, rows, (window, generation) => published.get(window) !== generation, record, append);
+  for (const { rows, published } of all) {
+    const wanted: ChunkFilter = (window, generation) => published.get(window) !== generation;
+    writeChunks(view, rows, wanted, record, append);
+    writeItems(view, rows, wanted, record, append);
+  }
   for (const { key, rows } of all) writeDefinitions(view, key, rows, record, append);
 }
 
@@ -91,6 +94,36 @@ function writeChunks(
     if (record.length < RECORD_BYTES) continue;
     append(record.bytes);
     begin();
+  }
+  if (record.length > 1) append(record.bytes);
+}
+
+function writeItems(
+  view: HeadView,
+  rows: Uint32Array,
+  wanted: ChunkFilter,
+  record: ByteWriter,
+  append: (record: Uint8Array) => void,
+): void {
+  const begin = (): void => {
+    record.reset();
+    record.u8(L.RECORD_KEPT_ITEMS);
+  };
+  begin();
+  for (const row of rows) {
+    // An older generation first: of start timestamps at one time the last one counts.
+    const items = view.items(row, wanted).sort((a, b) => a.generation - b.generation);
+    for (const { kind, timeMs, bytes, generation } of items) {
+      record.u8(kind);
+      record.uvarint(Number(view.ref(row)));
+      record.uvarint(generation);
+      record.uvarint(timeMs);
+      record.uvarint(bytes.length);
+      record.raw(bytes);
+      if (record.length < RECORD_BYTES) continue;
+      append(record.bytes);
+      begin();
+    }
   }
   if (record.length > 1) append(record.bytes);
 }

@@ -5,7 +5,6 @@ import { compareLabels, compareUtf8, type Labels } from '../model/labels.ts';
 import type { Matcher } from '../model/matcher.ts';
 import type { Chunk, SeriesSource, SourceSeries } from '../model/series-source.ts';
 import { type TimeRange, windowOf } from '../model/time-range.ts';
-import { type HeadItem, isHistogramItem } from './head-item.ts';
 import type { ChunkFilter, HeadView } from './head-view.ts';
 import { histogramChunks } from './read-items.ts';
 
@@ -123,9 +122,7 @@ export class HeadSource implements SeriesSource {
   }
 
   #hasSamples(row: number, wanted: ChunkFilter, range: TimeRange): boolean {
-    if (this.#view.hasChunk(row, wanted, range)) return true;
-    const isInside = ({ timeMs }: HeadItem) => timeMs >= range.minTimeMs && timeMs < range.maxTimeMs;
-    return this.#view.items(row, wanted).some((item) => isHistogramItem(item) && isInside(item));
+    return this.#view.hasChunk(row, wanted, range) || this.#view.hasHistogram(row, wanted, range);
   }
 
   #wanted(range: TimeRange): ChunkFilter {

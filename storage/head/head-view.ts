@@ -14,7 +14,7 @@ import { SharedMemory } from '../kernel/shared-memory.ts';
 import type { Labels } from '../model/labels.ts';
 import { type Chunk, XOR } from '../model/series-source.ts';
 import type { TimeRange } from '../model/time-range.ts';
-import type { HeadItem } from './head-item.ts';
+import type { HeadItem, ItemKind } from './head-item.ts';
 
 /** A chunk of the head, copied out; which cut takes it is told by window and generation. */
 export interface HeadChunk extends Chunk {
@@ -22,7 +22,7 @@ export interface HeadChunk extends Chunk {
   readonly generation: number;
 }
 
-/** Says whether chunks of a window's generation are wanted. */
+/** Says whether chunks and items of a window's generation are wanted. */
 export type ChunkFilter = (window: number, generation: number) => boolean;
 
 /** Meets the chunks of a row by their addresses; false if what is there cannot be. */
@@ -36,6 +36,8 @@ const EVER: TimeRange = { minTimeMs: Number.NEGATIVE_INFINITY, maxTimeMs: Number
 /** More closed chunks than a row can have in all its windows together: a chain that is longer was read while it moved. */
 const MAX_CHUNKS_PER_ROW = 1 << 20;
 const MAX_CHUNK_BYTES = 2304;
+/** More items than a row can have, as with chunks. */
+const MAX_ITEMS_PER_ROW = 1 << 24;
 /** Symbols whose text is kept as a string. */
 const CACHED_SYMBOLS = 1 << 20;
 
@@ -138,11 +140,6 @@ export class HeadView {
     });
   }
 
-  /** The wanted items of a row in time order. There are none before the kernel keeps them. */
-  items(_row: number, _wanted: ChunkFilter): HeadItem[] {
-    return [];
-  }
-
   /** Whether the row has a wanted chunk that reaches into the range. Copies nothing. */
   hasChunk(row: number, wanted: ChunkFilter, range: TimeRange = EVER): boolean {
     const reachesInto = (window: number, minOffset: number, maxTimeMs: number): boolean =>
@@ -166,6 +163,67 @@ export class HeadView {
       });
       return isWhole ? found : undefined;
     });
+  }
+
+  /** Copies of the wanted items of a row, oldest first; those of one time by generation, then by kind. */
+  items(row: number, wanted: ChunkFilter): HeadItem[] {
+    const items = this.#atRest(row, () => {
+      const found: HeadItem[] = [];
+      const isWhole = this.#walkItems(row, (item, timeMs, window) => {
+        const generation = this.memory.word(item + L.ITEM_GENERATION);
+        if (!wanted(window, generation)) return true;
+        const bytes = this.#itemBytes(item);
+        if (bytes === undefined) return false;
+        const kind = this.#byte(item + L.ITEM_KIND) as ItemKind;
+        found.push({ kind, timeMs, bytes, window, generation });
+        return true;
+      });
+      return isWhole ? found : undefined;
+    });
+    return items.sort((a, b) => a.timeMs - b.timeMs || a.generation - b.generation || a.kind - b.kind);
+  }
+
+  /** Whether the row has a wanted histogram in the range. Copies nothing. */
+  hasHistogram(row: number, wanted: ChunkFilter, range: TimeRange = EVER): boolean {
+    return this.#atRest(row, () => {
+      let found = false;
+      const isWhole = this.#walkItems(row, (item, timeMs, window) => {
+        const isMeant = timeMs >= range.minTimeMs && timeMs < range.maxTimeMs && this.#isHistogram(item);
+        found ||= isMeant && wanted(window, this.memory.word(item + L.ITEM_GENERATION));
+        return true;
+      });
+      return isWhole ? found : undefined;
+    });
+  }
+
+  /** Visits the items of a row; false if what was met cannot be: the row moves. */
+  #walkItems(row: number, visit: (item: number, timeMs: number, window: number) => boolean): boolean {
+    const { memory } = this;
+    let left = MAX_ITEMS_PER_ROW;
+    for (let items = memory.loadWord(row + L.ROW_CLASSES); items !== 0; items = memory.word(items + L.CLASS_NEXT)) {
+      if (!this.#isInside(items, L.CLASS_BYTES) || items % 8 !== 0 || left-- === 0) return false;
+      for (let item = memory.loadWord(items + L.CLASS_FIRST); item !== 0; item = memory.loadWord(item + L.ITEM_NEXT)) {
+        if (!this.#isInside(item, L.ITEM_LINK) || item % 8 !== 0 || left-- === 0) return false;
+        const timeMs = Number(memory.long(item + L.ITEM_TIME));
+        if (!visit(item, timeMs, Math.floor(timeMs / L.WINDOW_MS))) return false;
+      }
+    }
+    return true;
+  }
+
+  #isHistogram(item: number): boolean {
+    const kind = this.#byte(item + L.ITEM_KIND);
+    return kind === L.KIND_HISTOGRAM || kind === L.KIND_FLOAT_HISTOGRAM;
+  }
+
+  #itemBytes(item: number): Uint8Array | undefined {
+    const length = this.memory.half(item + L.ITEM_LENGTH);
+    const header = L.ITEM_LINK + 4 * (this.#byte(item + L.ITEM_LINKS) - 1);
+    return this.#isInside(item, header + length) ? this.memory.bytes(item + header, length).slice() : undefined;
+  }
+
+  #byte(address: number): number {
+    return this.memory.bytes(address, 1)[0] as number;
   }
 
   /** What `read` found between two moments in which the row did not move; undefined from it says that it must. */

@@ -305,7 +305,7 @@ export class HeadWriter {
     totals.duplicates += outcome.duplicates;
     totals.conflicts += outcome.conflicts;
     totals.rejected += outcome.rejected.reduce((sum, { samples }) => sum + samples, 0);
-    totals.exemplarsDropped += outcome.exemplars;
+    for (const { exemplars } of outcome.exemplarsDropped) totals.exemplarsDropped += exemplars;
     totals.newSeries += outcome.newSeries;
   }
 }

@@ -20,7 +20,10 @@ export interface WriteOutcome {
   readonly written: Written;
   /** Time of the newest sample stored; undefined if none was. */
   readonly newestMs: number | undefined;
-  /** '', or a line that says how many samples were rejected, names the first three and counts the rest by reason. */
+  /**
+   * '', or a line that says how many samples were rejected and exemplars dropped, names the first three and counts the
+   * rest by reason.
+   */
   readonly message: string;
   /** Rejected samples by reason. */
   readonly rejectedBy: ReadonlyMap<string, number>;
@@ -136,7 +139,48 @@ const reasons: ReadonlyMap<number, Reason> = new Map<number, Reason>([
   [L.REJECT_NO_SAMPLES, { slug: NO_SAMPLES, text: () => 'neither samples nor histograms' }],
   [L.REJECT_BOTH_KINDS, { slug: 'samples-and-histograms', text: () => 'samples beside histograms in one series' }],
   [L.REJECT_RELABELLED, { slug: 'relabelled', text: (o) => `after relabelling: ${slugOf(o.actual)}` }],
-  [L.REJECT_HISTOGRAM, { slug: 'histogram', text: () => 'native histograms are not supported yet' }],
+  [
+    L.REJECT_HISTOGRAM,
+    { slug: 'invalid-histogram', text: ({ actual }) => `invalid histogram: ${histogramRules.get(actual)}` },
+  ],
+  [L.REJECT_EXEMPLAR, { slug: 'exemplar', text: ({ actual }) => `exemplar: ${exemplarProblems.get(actual)?.text}` }],
+]);
+
+const histogramRules = new Map<number, string>([
+  [L.RULE_TOO_LONG, `more than ${L.MAX_HISTOGRAM_BYTES} bytes`],
+  [L.RULE_MIXED, 'counts of integers and of floats'],
+  [L.RULE_RESET_HINT, 'an unknown reset hint'],
+  [L.RULE_START, 'a start timestamp that is negative or beyond 2^53 ms'],
+  [L.RULE_SCHEMA, 'its schema is not -4 to 8, nor -53 for custom buckets'],
+  [L.RULE_BOUND_NAN, 'a custom bound is NaN'],
+  [L.RULE_BOUND_ORDER, 'custom bounds that do not strictly increase'],
+  [L.RULE_BOUND_INFINITE, 'the last custom bound is +Inf'],
+  [L.RULE_SPAN_OFFSET, 'a span with a negative offset'],
+  [L.RULE_SPANS, 'its spans have another number of buckets than it has'],
+  [L.RULE_BOUNDS, 'fewer custom bounds than its spans cover'],
+  [L.RULE_CUSTOM_ZERO_COUNT, 'custom buckets and a zero count'],
+  [L.RULE_CUSTOM_ZERO_THRESHOLD, 'custom buckets and a zero threshold'],
+  [L.RULE_CUSTOM_NEGATIVE_SPANS, 'custom buckets and negative spans'],
+  [L.RULE_CUSTOM_NEGATIVE_BUCKETS, 'custom buckets and negative buckets'],
+  [L.RULE_NEGATIVE_BUCKET, 'a bucket with a negative count'],
+  [L.RULE_NEGATIVE_ZERO_BUCKET, 'a negative zero count'],
+  [L.RULE_EXPONENTIAL_BOUNDS, 'exponential buckets and custom bounds'],
+  [L.RULE_COUNT_NAN, 'its count is NaN'],
+  [L.RULE_NEGATIVE_COUNT, 'its count is negative'],
+  [L.RULE_COUNT_LOW, 'its count is less than its buckets hold'],
+  [L.RULE_COUNT, 'its count is not what its buckets hold'],
+]);
+
+const exemplarProblems = new Map<number, { readonly slug: string; readonly text: string }>([
+  [L.EXEMPLAR_SERIES, { slug: 'series', text: 'its series is rejected' }],
+  [L.EXEMPLAR_BAD_LABELS, { slug: 'labels', text: 'a label without a name, or twice' }],
+  [
+    L.EXEMPLAR_TOO_LONG,
+    { slug: 'too-long', text: `labels of more than ${L.MAX_EXEMPLAR_CHARACTERS} characters together` },
+  ],
+  [L.EXEMPLAR_NOT_UTF8, { slug: 'not-utf8', text: 'a label is not valid UTF-8' }],
+  [L.EXEMPLAR_TIME, { slug: 'timestamp', text: 'a timestamp that samples may not have' }],
+  [L.EXEMPLAR_WINDOWS, { slug: 'too-many-windows', text: 'too many windows (--receive.max-open-windows)' }],
 ]);
 
 const isAboutTime = new Set<number>([
@@ -145,6 +189,8 @@ const isAboutTime = new Set<number>([
   L.REJECT_WINDOWS,
   L.REJECT_TIME_RANGE,
   L.REJECT_TIME_UNIT,
+  L.REJECT_HISTOGRAM,
+  L.REJECT_EXEMPLAR,
 ]);
 /** A longer label set is cut in the text. */
 const MAX_LABEL_TEXT = 512;
@@ -154,8 +200,9 @@ export function writeOutcome(outcome: Outcome, rules: WriteRules, shadow = 0): W
   const { received, stored, duplicates, conflicts, newSeries, newestMs, droppedRelabel, droppedHa } = outcome;
   const rejectedBy = new Map(outcome.rejected.map(({ reason, samples }) => [slugOf(reason), samples]));
   const rejected = outcome.rejected.reduce((sum, { samples }) => sum + samples, 0);
-  const message = rejected === 0 && outcome.emptySeries === 0 ? '' : messageOf(outcome, rejected, rules);
-  const taken = stored + duplicates + droppedRelabel + droppedHa;
+  const exemplarsDropped = outcome.exemplarsDropped.reduce((sum, { exemplars }) => sum + exemplars, 0);
+  const isFine = rejected + outcome.emptySeries + exemplarsDropped === 0;
+  const message = isFine ? '' : messageOf(outcome, rejected, exemplarsDropped, rules);
   return {
     received,
     stored,
@@ -164,22 +211,32 @@ export function writeOutcome(outcome: Outcome, rules: WriteRules, shadow = 0): W
     rejected,
     dropped: { relabel: droppedRelabel, ha: droppedHa - shadow, shadow },
     newSeries,
-    written: message === '' ? outcome.carried : { samples: taken, histograms: 0, exemplars: 0 },
+    written: isFine ? outcome.carried : writtenOf(outcome, exemplarsDropped),
     newestMs: newestMs < 0 ? undefined : newestMs,
     message,
     rejectedBy,
   };
 }
 
-function messageOf(outcome: Outcome, rejected: number, rules: WriteRules): string {
-  const { received, stored, offenders, rejected: byReason, emptySeries } = outcome;
+/** Of what a policy drops it is not known which are histograms. */
+function writtenOf(outcome: Outcome, exemplarsDropped: number): Written {
+  const { stored, duplicates, histograms, exemplars, droppedRelabel, droppedHa } = outcome;
+  const samples = stored + duplicates - histograms + droppedRelabel + droppedHa;
+  return { samples, histograms, exemplars: exemplars - exemplarsDropped };
+}
+
+function messageOf(outcome: Outcome, rejected: number, dropped: number, rules: WriteRules): string {
+  const { received, stored, offenders, rejected: byReason, emptySeries, exemplars, exemplarsDropped } = outcome;
   const first = offenders.map((offender) => {
     const time = isAboutTime.has(offender.reason) ? ` @${offender.timestampMs}` : '';
     return `${reasons.get(offender.reason)?.text(offender, rules, outcome)} ${labelText(offender.labels)}${time}`;
   });
   const counts = byReason.map(({ reason, samples }) => `${samples} ${slugOf(reason)}`);
   if (emptySeries > 0) counts.push(`${emptySeries} series ${NO_SAMPLES}`);
-  return `stored ${stored} of ${received} samples; rejected ${rejected}: ${[...first, `in all ${counts.join(', ')}`].join('; ')}`;
+  if (counts.length > 0) first.push(`in all ${counts.join(', ')}`);
+  const droppedBy = exemplarsDropped.map((each) => `${each.exemplars} ${exemplarProblems.get(each.reason)?.slug}`);
+  if (dropped > 0) first.push(`dropped ${dropped} of ${exemplars} exemplars: ${droppedBy.join(', ')}`);
+  return `stored ${stored} of ${received} samples; rejected ${rejected}: ${first.join('; ')}`;
 }
 
 function over(what: string, limit: number, key: string): string {

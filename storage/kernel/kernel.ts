@@ -19,8 +19,8 @@ const PAGE_BYTES = 65536;
 const FRAGMENTATION = 1.25;
 const GROWTH_BYTES = 64 * 1024 * 1024;
 const MAX_ADDRESS = 0xffff0000;
-/** Room the ring must have before a request is applied: both records full, with their frames. */
-const RING_ROOM = 2 * L.RECORD_BYTES + 2 * L.FRAME_HEADER_BYTES;
+/** Room the ring must have before a request is applied: its records full, with their frames. */
+const RING_ROOM = 2 * L.RECORD_BYTES + L.ITEMS_BYTES + 3 * L.FRAME_HEADER_BYTES;
 
 /** Which times samples may have. Milliseconds of data time. */
 export interface TimeRules {
@@ -96,8 +96,13 @@ export interface Outcome {
   /** Of replicas that are not elected. */
   readonly droppedHa: number;
   readonly newSeries: number;
+  /** Of `stored` and `duplicates`, those that are histograms. */
+  readonly histograms: number;
   /** In the request. */
   readonly exemplars: number;
+  readonly exemplarsStored: number;
+  /** By reason (EXEMPLAR_… of layout.ts). What is neither stored nor dropped was there already. */
+  readonly exemplarsDropped: readonly { readonly reason: number; readonly exemplars: number }[];
   /** What is in a request of 2.0, whatever became of it; of 1.0 only exemplars are counted. */
   readonly carried: { readonly samples: number; readonly histograms: number; readonly exemplars: number };
   /** Symbols of a request of 2.0. */
@@ -328,6 +333,7 @@ export class Kernel {
       droppedRelabel,
       droppedHa,
       newSeries: memory.word(L.OUT_NEW_SERIES),
+      histograms: memory.word(L.OUT_HISTOGRAMS),
       exemplars: memory.word(L.OUT_EXEMPLARS),
       carried: {
         samples: memory.word(L.OUT_CARRIED_SAMPLES),
@@ -337,11 +343,22 @@ export class Kernel {
       symbols: memory.word(L.SYMBOL_COUNT),
       emptySeries: memory.word(L.OUT_EMPTY_SERIES),
       newestMs: Number(BigInt.asIntN(64, memory.long(L.OUT_NEWEST))),
+      exemplarsStored: memory.word(L.OUT_EXEMPLARS_STORED),
+      exemplarsDropped: this.#exemplarsDropped(),
       rejected,
       offenders: Array.from({ length: memory.word(L.OUT_OFFENDERS) }, (_, i) =>
         this.#offender(L.OFFENDERS + i * L.OFFENDER_BYTES),
       ),
     };
+  }
+
+  #exemplarsDropped(): { reason: number; exemplars: number }[] {
+    const dropped: { reason: number; exemplars: number }[] = [];
+    for (let reason = L.EXEMPLAR_SERIES; reason <= L.EXEMPLAR_WINDOWS; reason++) {
+      const exemplars = this.memory.word(L.OUT_EXEMPLARS_DROPPED + (reason - 1) * 4);
+      if (exemplars > 0) dropped.push({ reason, exemplars });
+    }
+    return dropped;
   }
 
   #offender(at: number): Offender {

@@ -13,7 +13,7 @@
  *   8 MiB    RING: framed WAL records on their way to disk
  *   24 MiB   IN: a request body as received, then labels that were scattered
  *   57 MiB   RAW: the same decompressed
- *   90 MiB   SCRATCH: labels being put in order, chunks being rebuilt
+ *   90 MiB   SCRATCH: labels being put in order, chunks being rebuilt, the WAL record of items being built
  *   94 MiB   the arena: tables, symbols, rows, postings, chunks
  *
  * Pointers are u32 byte addresses, numbers little-endian. A word that readers on other threads follow is stored
@@ -99,6 +99,8 @@ export const OUT_NEW_SERIES: u32 = 352;
 export const OUT_EXEMPLARS: u32 = 356;
 export const OUT_ORPHANS: u32 = 364; // replayed samples of series without a definition
 export const OUT_OFFENDERS: u32 = 360; // how many of the three below are filled
+export const OUT_HISTOGRAMS: u32 = 368; // of OUT_STORED and OUT_DUPLICATES, those that are histograms
+export const OUT_EXEMPLARS_STORED: u32 = 372;
 export const OUT_DROPPED_RELABEL: u32 = 376; // samples of series that the policy drops
 export const OUT_DROPPED_HA: u32 = 380; // samples of replicas that are not elected
 export const OUT_REJECTED: u32 = 384; // u32 × REASONS, by reason
@@ -133,6 +135,11 @@ export const FILL_REPLICA: u32 = 788; // only what this replica sends is placed,
 export const ADMIT_DROPPED: u32 = 0;
 export const ADMIT_UNCHANGED: u32 = 4294967295;
 export const ADMIT_TOO_LONG: u32 = 4294967294;
+// Items at work: where links to a place in a row's items are, and the state of the generator of their levels.
+export const ITEM_PLACE: u32 = 704; // u32 × ITEM_LEVELS
+export const ITEM_RANDOM: u32 = 736;
+// Exemplars of a request that are dropped, u32 × 6, by EXEMPLAR_… - 1.
+export const OUT_EXEMPLARS_DROPPED: u32 = 740;
 
 // What the server was told about times and windows. Milliseconds of data time.
 export const MAX_OPEN_WINDOWS: u32 = 832; // of a tenant
@@ -164,7 +171,8 @@ export const PLAN_METADATA: u32 = 4; // of 2.0: the identity of what is said of 
 export const PLAN_FIELDS: u32 = 8; // where the fields with samples begin; moves on as they are applied. Of a refused one: what was measured
 export const PLAN_END: u32 = 12;
 export const PLAN_ALIAS: u32 = 16; // 0 = unknown
-export const PLAN_SAMPLES: u32 = 20;
+export const PLAN_SAMPLES: u32 = 20; // histograms too
+export const HAS_EXEMPLARS: u32 = 2147483648; // added to them
 export const PLAN_ROW: u32 = 24; // of a series that has no alias; below REASONS: why it is refused, 0 = unknown yet
 export const MAX_SERIES_PER_REQUEST: u32 = 100000; // × 28 bytes: the plan ends before READER_TEXT
 
@@ -216,6 +224,8 @@ export const MAX_KEY_SYMBOLS: u32 = 256;
 export const ADMITTED: u32 = 95944704; // in SCRATCH: wire bytes of labels as the host wants them stored
 export const ADMITTED_BYTES: u32 = 524288;
 export const MET_REPLICAS: u32 = 96468992; // in SCRATCH: the replicas that send the request at work
+export const ITEMS: u32 = 94650368; // in SCRATCH: the WAL record of items
+export const ITEMS_BYTES: u32 = 524288;
 export const ARENA: u32 = 98566144;
 
 // A list: grows by segments [next u32 | capacity u32 | items], never moves. The count is published. A list without what
@@ -290,6 +300,30 @@ export const CHUNK_MIN_OFFSET: u32 = 16;
 export const CHUNK_MAX_OFFSET: u32 = 20;
 export const CHUNK_XOR: u32 = 24;
 
+// An item: what a row has besides floats, bytes that nobody changes. Those of a class are a skip list of their own, the
+// newest first: an item has links for its first levels, and then its bytes.
+export const ITEM_NEXT: u32 = 0;
+export const ITEM_GENERATION: u32 = 4; // its window follows from its time
+export const ITEM_TIME: u32 = 8; // i64
+export const ITEM_LENGTH: u32 = 16; // u16
+export const ITEM_KIND: u32 = 18; // u8
+export const ITEM_LINKS: u32 = 19; // u8: how many of the links below there are
+export const ITEM_LINK: u32 = 20;
+export const ITEM_LEVELS: u32 = 8;
+export const KIND_HISTOGRAM: u32 = 1; // a protobuf Histogram, of integers
+export const KIND_FLOAT_HISTOGRAM: u32 = 2;
+export const KIND_EXEMPLAR: u32 = 3; // a protobuf Exemplar of remote write 1.0
+export const KIND_START: u32 = 4; // start timestamp (i64) of the floats of its generation from its time on; 0 = none
+export const MAX_HISTOGRAM_BYTES: u32 = 61440; // an item fits into a page
+export const MAX_EXEMPLAR_BYTES: u32 = 4096;
+export const MAX_EXEMPLAR_CHARACTERS: u32 = 128; // of names and values of its labels together
+
+// The items of one class of a row.
+export const CLASS_NEXT: u32 = 0; // of another class
+export const CLASS_KIND: u32 = 4; // KIND_HISTOGRAM stands for both kinds of them
+export const CLASS_FIRST: u32 = 8; // u32 × ITEM_LEVELS: the newest item
+export const CLASS_BYTES: u32 = 40;
+
 // What published blocks hold of a tenant's window: generations up to one, or all that was logged before a position.
 export const COVERED_BYTES: u32 = 24;
 export const COVERED_TENANT: u32 = 0;
@@ -324,6 +358,7 @@ export const DEAD: u32 = 2;
 export const ROW_ALIASES: u32 = 76; // the first of its aliases
 export const ROW_LATE: u32 = 80; // pointer to a second open chunk: samples out of order and late ones; 0 = none yet
 export const ROW_HASH: u32 = 84;
+export const ROW_CLASSES: u32 = 88; // its first class of items; 0 = it has only floats
 export const ROW_METADATA: u32 = 92; // identity of what its sender said of the metric last; 0 = nothing
 export const ROW_BYTES: u32 = 96;
 
@@ -360,6 +395,8 @@ export const RECORD_SAMPLES: u32 = 2;
 export const RECORD_SEAL: u32 = 3;
 export const RECORD_CHUNKS: u32 = 4;
 export const RECORD_CHECKPOINT: u32 = 5;
+export const RECORD_ITEMS: u32 = 6;
+export const RECORD_KEPT_ITEMS: u32 = 7;
 export const RECORD_METADATA: u32 = 8;
 export const RECORD_ELECTION: u32 = 9;
 
@@ -392,6 +429,40 @@ export const REJECT_SYMBOL_REF: u32 = 15;
 export const REJECT_ODD_REFS: u32 = 16;
 export const REJECT_NO_SAMPLES: u32 = 17;
 export const REJECT_BOTH_KINDS: u32 = 18;
+
+export const REJECT_EXEMPLAR: u32 = 19; // counts no samples; OFFENDER_ACTUAL is one of EXEMPLAR_…
+
+// Which rule a histogram breaks (OFFENDER_ACTUAL); where one breaks several, the first that Prometheus names.
+export const RULE_TOO_LONG: u32 = 1;
+export const RULE_MIXED: u32 = 2;
+export const RULE_RESET_HINT: u32 = 3;
+export const RULE_START: u32 = 4;
+export const RULE_SCHEMA: u32 = 5;
+export const RULE_BOUND_NAN: u32 = 6;
+export const RULE_BOUND_ORDER: u32 = 7;
+export const RULE_BOUND_INFINITE: u32 = 8;
+export const RULE_SPAN_OFFSET: u32 = 9;
+export const RULE_SPANS: u32 = 10;
+export const RULE_BOUNDS: u32 = 11;
+export const RULE_CUSTOM_ZERO_COUNT: u32 = 12;
+export const RULE_CUSTOM_ZERO_THRESHOLD: u32 = 13;
+export const RULE_CUSTOM_NEGATIVE_SPANS: u32 = 14;
+export const RULE_CUSTOM_NEGATIVE_BUCKETS: u32 = 15;
+export const RULE_NEGATIVE_BUCKET: u32 = 16;
+export const RULE_NEGATIVE_ZERO_BUCKET: u32 = 17;
+export const RULE_EXPONENTIAL_BOUNDS: u32 = 18;
+export const RULE_COUNT_NAN: u32 = 19;
+export const RULE_NEGATIVE_COUNT: u32 = 20;
+export const RULE_COUNT_LOW: u32 = 21;
+export const RULE_COUNT: u32 = 22;
+
+// Why an exemplar is dropped.
+export const EXEMPLAR_SERIES: u32 = 1; // its series is refused
+export const EXEMPLAR_BAD_LABELS: u32 = 2;
+export const EXEMPLAR_TOO_LONG: u32 = 3;
+export const EXEMPLAR_NOT_UTF8: u32 = 4;
+export const EXEMPLAR_TIME: u32 = 5;
+export const EXEMPLAR_WINDOWS: u32 = 6;
 
 // What is wrong with a whole request (ERROR_CODE; ERROR_AT is the byte).
 export const ERROR_SNAPPY: u32 = 1;

@@ -3,7 +3,7 @@
  * comparison of all that is stored stays small, and heads so that the memory does.
  */
 import { deepStrictEqual } from 'node:assert/strict';
-import { expectSame, judge, type Verdict } from '../storage/kernel/judge.ts';
+import { expectSame, judge, shownBy, type Verdict } from '../storage/kernel/judge.ts';
 import { RandomBodies } from '../storage/kernel/random-body.ts';
 import { TestHead } from '../storage/kernel/test-head.ts';
 import { HeadModel } from '../support/oracle/head-model.ts';
@@ -61,7 +61,7 @@ function expectReplayed(head: TestHead, where: string): void {
   const again = new TestHead();
   for (const { payload, sequence } of head.frames) again.kernel.replay(payload, BigInt(sequence));
   for (const key of head.kernel.tenantKeys()) {
-    const [replayed, written] = [again, head].map((one) => one.content(one.kernel.tenant(key)));
+    const [replayed, written] = [again, head].map((one) => shownBy(one, one.kernel.tenant(key)));
     deepStrictEqual(replayed, written, `${where}: what the log makes of tenant ${key} is another head`);
   }
 }

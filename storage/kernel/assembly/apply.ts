@@ -4,6 +4,10 @@
  */
 import * as L from '../layout';
 import { readVarint, varintEnd, writeVarint } from './bytes';
+import { EXEMPLAR_BYTES, exemplarLength, exemplarTime, gatherLabels, writeExemplar } from './exemplars';
+import { newestHistogram } from './item-list';
+import { histogramKind, histogramTime, judgeHistogram } from './histogram';
+import { noteStart, placeBesideItems, placeItem, ROOM_FOR_STARTS } from './items';
 import {
   hasReservedName,
   labelActual,
@@ -11,13 +15,23 @@ import {
   readLabels,
   refuseForSeries,
   setLabelLimits,
+  setWidestLimits,
   skipField,
 } from './labels';
-import { ROOM_FOR_SERIES, roomLeft } from './memory';
+import { ROOM_FOR_SAMPLE, ROOM_FOR_SERIES, roomLeft } from './memory';
 import { tellMetadata } from './metadata';
-import { FETCH_AHEAD, HISTOGRAM, HISTOGRAM_V2, LABEL, planEntry, SAMPLE, touch } from './plan';
+import { EXEMPLAR, EXEMPLAR_V2, FETCH_AHEAD, HISTOGRAM, HISTOGRAM_V2, LABEL, planEntry, SAMPLE, touch } from './plan';
 import { nextRef, openRefs, recall, ref, symbolLength, symbolText } from './request-symbols';
-import { beginRecords, definitionsFull, endRecords, recordDefinition, recordSample, samplesFull } from './record';
+import {
+  beginRecords,
+  definitionsFull,
+  endRecords,
+  itemsFull,
+  recordDefinition,
+  recordItem,
+  recordSample,
+  samplesFull,
+} from './record';
 import { CONFLICT, DUPLICATE, FIRST_REJECT, NO_ROOM, place, STORED } from './rows';
 import { admit, isDropped, isElected, meet, noteNewest, sender } from './policy';
 import { addAlias, changeRow, findAlias, findKnownRow, findOrMakeRow, isFullOfSeries, rowIsNew } from './series';
@@ -32,12 +46,17 @@ let stored: u32 = 0;
 let duplicates: u32 = 0;
 let conflicts: u32 = 0;
 let newest: i64 = 0;
+let histograms: u32 = 0;
+let exemplars: u32 = 0;
 let isV2: bool = false;
 /** POLICY_GENERATION, and whose samples a gap is filled with; 0 = none. */
 let policy: u32 = 0;
 let filling: usize = 0;
 /** Of the series at work under a policy: the replica that sends it, or 0. */
 let replica: usize = 0;
+/** Tags of the request at work. */
+let histogramTag: u8 = 0;
+let exemplarTag: u8 = 0;
 
 /**
  * Applies the plan from where it stopped. `latest` is the newest time that is accepted. Answers APPLIED, APPLIED_PART
@@ -50,9 +69,11 @@ export function apply(tenant: usize, latest: i64): u32 {
   let next = load<u32>(L.PLAN_NEXT),
     previous: usize = 0,
     result: u32 = L.APPLIED;
-  stored = duplicates = conflicts = 0;
+  stored = duplicates = conflicts = histograms = exemplars = 0;
   newest = load<i64>(L.OUT_NEWEST);
   isV2 = load<u32>(L.PLAN_PROTOCOL) === L.PROTOCOL_V2;
+  histogramTag = isV2 ? HISTOGRAM_V2 : HISTOGRAM;
+  exemplarTag = isV2 ? EXEMPLAR_V2 : EXEMPLAR;
   setLatest(latest);
   setLabelLimits(tenant);
   policy = load<u32>(L.POLICY_GENERATION);
@@ -89,7 +110,7 @@ export function apply(tenant: usize, latest: i64): u32 {
     previous = alias;
     if (isV2) applyMetadata(tenant, row, entry);
     result = applySamples(tenant, row, entry, sealedUntil);
-    if (replica !== 0) noteNewest(replica, load<i64>(row + L.ROW_OPEN, L.OPEN_LAST_TIME));
+    if (replica !== 0) noteNewest(replica, max<i64>(load<i64>(row + L.ROW_OPEN, L.OPEN_LAST_TIME), newestHistogram(row)));
     if (result !== L.APPLIED) break;
   }
   store<u32>(L.PLAN_NEXT, next);
@@ -125,6 +146,8 @@ function report(tenant: usize): void {
   store<u32>(L.OUT_STORED, load<u32>(L.OUT_STORED) + stored);
   store<u32>(L.OUT_DUPLICATES, load<u32>(L.OUT_DUPLICATES) + duplicates);
   store<u32>(L.OUT_CONFLICTS, load<u32>(L.OUT_CONFLICTS) + conflicts);
+  store<u32>(L.OUT_HISTOGRAMS, load<u32>(L.OUT_HISTOGRAMS) + histograms);
+  store<u32>(L.OUT_EXEMPLARS_STORED, load<u32>(L.OUT_EXEMPLARS_STORED) + exemplars);
 }
 
 @inline
@@ -138,8 +161,21 @@ function applyMetadata(tenant: usize, row: usize, entry: usize): void {
 function refuse(entry: usize, reason: u32): usize {
   const isEmpty = reason === L.REJECT_NO_SAMPLES;
   if (isEmpty) store<u32>(L.OUT_EMPTY_SERIES, load<u32>(L.OUT_EMPTY_SERIES) + 1);
-  rejectWith(reason, isEmpty ? 0 : load<u32>(entry, L.PLAN_SAMPLES), entry, 0, load<u32>(entry, L.PLAN_FIELDS));
+  rejectWith(reason, isEmpty ? 0 : samplesOf(entry), entry, 0, load<u32>(entry, L.PLAN_FIELDS));
+  dropExemplars(entry);
   return 0;
+}
+
+function samplesOf(entry: usize): u32 {
+  return load<u32>(entry, L.PLAN_SAMPLES) & ~L.HAS_EXEMPLARS;
+}
+
+/** Counts the exemplars of a series that is refused. */
+function dropExemplars(entry: usize): void {
+  if (!(load<u32>(entry, L.PLAN_SAMPLES) & L.HAS_EXEMPLARS)) return;
+  const end: usize = load<u32>(entry, L.PLAN_END);
+  for (let at: usize = load<u32>(entry + (isV2 ? L.PLAN_LABELS : L.PLAN_FIELDS)); at < end; at = skipField(at, end))
+    if (load<u8>(at) === exemplarTag) countDropped(L.EXEMPLAR_SERIES);
 }
 
 /** The row of a series whose wire labels are not known yet; 0 if it is refused. Leaves its alias in the plan. */
@@ -154,7 +190,8 @@ function resolve(tenant: usize, entry: usize): usize {
       let problem = readWireLabels(wire, length);
       if (problem === 0) problem = refuseBeyondLimit(tenant);
       if (problem !== 0) {
-        reject(problem, load<u32>(entry, L.PLAN_SAMPLES), entry, 0);
+        reject(problem, samplesOf(entry), entry, 0);
+        dropExemplars(entry);
         return 0;
       }
       const row = rowOfLabels(tenant);
@@ -225,7 +262,7 @@ function isLosers(sender: usize): bool {
 }
 
 function drop(counter: usize, entry: usize): usize {
-  store<u32>(counter, load<u32>(counter) + load<u32>(entry, L.PLAN_SAMPLES));
+  store<u32>(counter, load<u32>(counter) + samplesOf(entry));
   return 0;
 }
 
@@ -241,7 +278,8 @@ function settle(tenant: usize, entry: usize, alias: usize): bool {
   if (problem === 0) problem = admit(tenant);
   if (problem === 0 && !isDropped && !isLosers(sender)) problem = refuseBeyondLimit(tenant);
   if (problem !== 0) {
-    reject(problem, load<u32>(entry, L.PLAN_SAMPLES), entry, 0);
+    reject(problem, samplesOf(entry), entry, 0);
+    dropExemplars(entry);
     return false;
   }
   replica = sender;
@@ -360,13 +398,18 @@ function varintBytes(value: usize): usize {
 /** Places the samples of a series: APPLIED, or APPLIED_PART or OUT_OF_MEMORY with the place to go on in the plan. */
 function applySamples(tenant: usize, row: usize, entry: usize, sealedUntil: i64): u32 {
   const end: usize = load<u32>(entry, L.PLAN_END),
-    seriesRef = load<u64>(row, L.ROW_REF),
-    histogram = isV2 ? HISTOGRAM_V2 : HISTOGRAM;
-  let at: usize = load<u32>(entry, L.PLAN_FIELDS);
+    seriesRef = load<u64>(row, L.ROW_REF);
+  let at: usize = load<u32>(entry, L.PLAN_FIELDS),
+    items = load<u32>(row, L.ROW_CLASSES);
   while (at < end) {
     const tag = load<u8>(at);
     if (tag !== SAMPLE) {
-      if (tag === histogram) reject(L.REJECT_HISTOGRAM, 1, entry, 0);
+      const result = applyItem(tenant, row, entry, at, tag);
+      if (result !== L.APPLIED) {
+        store<u32>(entry, <u32>at, L.PLAN_FIELDS);
+        return result;
+      }
+      items = load<u32>(row, L.ROW_CLASSES);
       at = skipField(at, end);
       continue;
     }
@@ -379,7 +422,8 @@ function applySamples(tenant: usize, row: usize, entry: usize, sealedUntil: i64)
     const body = varintEnd;
     at = body + size;
     let value: u64 = 0,
-      time: i64 = 0;
+      time: i64 = 0,
+      startTime: i64 = 0;
     for (let field = body; field < at; ) {
       const fieldTag = load<u8>(field);
       if (fieldTag === 0x09) {
@@ -388,14 +432,30 @@ function applySamples(tenant: usize, row: usize, entry: usize, sealedUntil: i64)
       } else if (fieldTag === 0x10) {
         time = <i64>readVarint(field + 1, at);
         field = varintEnd;
-      } else field = skipField(field, at);
+      } else {
+        if (fieldTag === START && isV2) startTime = knownStart(<i64>readVarint(field + 1, at));
+        field = skipField(field, at);
+      }
     }
     const problem = isPlain(time) ? 0 : judgeTime(time);
-    const verdict = problem === 0 ? place(tenant, row, time, value, sealedUntil) : FIRST_REJECT + problem;
+    let verdict = FIRST_REJECT + problem;
+    const hasItems = (<u64>items | <u64>startTime) !== 0;
+    if (problem === 0) {
+      if (!hasItems) verdict = place(tenant, row, time, value, sealedUntil);
+      else if (itemsFull(ROOM_FOR_STARTS)) {
+        store<u32>(entry, <u32>start, L.PLAN_FIELDS);
+        return L.APPLIED_PART;
+      } else if (!roomLeft(2 * ROOM_FOR_SAMPLE)) verdict = NO_ROOM;
+      else verdict = placeBesideItems(tenant, row, time, value, sealedUntil);
+    }
     if (verdict === STORED) {
       stored++;
       if (time > newest) newest = time;
       recordSample(seriesRef, time, value);
+      if (hasItems) {
+        noteStart(tenant, row, time, startTime);
+        items = load<u32>(row, L.ROW_CLASSES);
+      }
     } else if (verdict === DUPLICATE) duplicates++;
     else if (verdict === CONFLICT) conflicts++;
     else if (verdict === NO_ROOM) {
@@ -404,6 +464,81 @@ function applySamples(tenant: usize, row: usize, entry: usize, sealedUntil: i64)
     } else reject(verdict - FIRST_REJECT, 1, entry, time);
   }
   return L.APPLIED;
+}
+
+/** Field 3 of a sample of 2.0. */
+const START: u8 = 0x18;
+const LATEST_START: i64 = 9007199254740992;
+
+/** A start timestamp as it is stored: 0 where it makes no sense. */
+function knownStart(start: i64): i64 {
+  return start < 0 || start > LATEST_START ? 0 : start;
+}
+
+/** Stores the histogram or exemplar that the field at `at` is. APPLIED, or what keeps it from that. */
+function applyItem(tenant: usize, row: usize, entry: usize, at: usize, tag: u8): u32 {
+  if (tag !== histogramTag && tag !== exemplarTag) return L.APPLIED;
+  const end: usize = load<u32>(entry, L.PLAN_END);
+  const size = <usize>readVarint(at + 1, end),
+    body = varintEnd;
+  if (tag === histogramTag) return applyHistogram(tenant, row, entry, body, body + size);
+  return applyExemplar(tenant, row, entry, body, body + size);
+}
+
+function applyHistogram(tenant: usize, row: usize, entry: usize, at: usize, end: usize): u32 {
+  const length = end - at;
+  if (itemsFull(min<usize>(length, L.MAX_HISTOGRAM_BYTES))) return L.APPLIED_PART;
+  const rule = judgeHistogram(at, end),
+    time = histogramTime;
+  if (rule !== 0) {
+    rejectWith(L.REJECT_HISTOGRAM, 1, entry, time, rule);
+    return L.APPLIED;
+  }
+  const problem = isPlain(time) ? 0 : judgeTime(time);
+  const verdict = problem === 0 ? placeItem(tenant, row, histogramKind, time, at, length) : FIRST_REJECT + problem;
+  if (verdict === NO_ROOM) return L.OUT_OF_MEMORY;
+  if (verdict === STORED || verdict === DUPLICATE) histograms++;
+  if (verdict === STORED) {
+    stored++;
+    if (time > newest) newest = time;
+    recordItem(load<u64>(row, L.ROW_REF), histogramKind, time, at, length);
+  } else if (verdict === DUPLICATE) duplicates++;
+  else if (verdict === CONFLICT) conflicts++;
+  else reject(verdict - FIRST_REJECT, 1, entry, time);
+  return L.APPLIED;
+}
+
+function applyExemplar(tenant: usize, row: usize, entry: usize, at: usize, end: usize): u32 {
+  if (itemsFull(L.MAX_EXEMPLAR_BYTES)) return L.APPLIED_PART;
+  setWidestLimits();
+  let problem = writeExemplar(at, end, isV2 ? writeExemplarLabels(at, end) : gatherLabels(at, end));
+  setLabelLimits(tenant);
+  const time = exemplarTime;
+  if (problem === 0 && !isPlain(time) && judgeTime(time) !== 0) problem = L.EXEMPLAR_TIME;
+  if (problem === 0) {
+    const verdict = placeItem(tenant, row, L.KIND_EXEMPLAR, time, EXEMPLAR_BYTES, exemplarLength);
+    if (verdict === NO_ROOM) return L.OUT_OF_MEMORY;
+    if (verdict === STORED) {
+      exemplars++;
+      recordItem(load<u64>(row, L.ROW_REF), L.KIND_EXEMPLAR, time, EXEMPLAR_BYTES, exemplarLength);
+    }
+    if (verdict < FIRST_REJECT) return L.APPLIED;
+    problem = L.EXEMPLAR_WINDOWS;
+  }
+  countDropped(problem);
+  rejectWith(L.REJECT_EXEMPLAR, 0, entry, time, problem);
+  return L.APPLIED;
+}
+
+/** As `gatherLabels`, from the refs of an exemplar of 2.0: writes labels as 1.0 does. */
+function writeExemplarLabels(at: usize, end: usize): usize {
+  writeWireLabels(at, end);
+  return <usize>min<u64>(wireTotal, L.MAX_EXEMPLAR_BYTES + 1);
+}
+
+function countDropped(problem: u32): void {
+  const counter = <usize>L.OUT_EXEMPLARS_DROPPED + (<usize>(problem - 1) << 2);
+  store<u32>(counter, load<u32>(counter) + 1);
 }
 
 function reject(reason: u32, samples: u32, entry: usize, time: i64): void {

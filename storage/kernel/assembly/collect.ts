@@ -157,6 +157,8 @@ function bury(): bool {
       late: usize = load<u32>(row, L.ROW_LATE);
     retire(labels, 4 + ((<usize>load<u32>(labels)) << 3));
     if (late !== 0) retire(late, L.OPEN_BYTES);
+    for (let items: usize = load<u32>(row, L.ROW_CLASSES); items !== 0; items = load<u32>(items, L.CLASS_NEXT))
+      retire(items, L.CLASS_BYTES);
     retireRow(row);
     advance(L.DEAD_ROWS);
     left -= PAIR_WORK;

@@ -28,6 +28,14 @@ export function setLabelLimits(tenant: usize): void {
   maxSeriesBytes = load<u32>(tenant, L.TENANT_MAX_SERIES_BYTES);
 }
 
+/** The same for labels that are no tenant's series. */
+export function setWidestLimits(): void {
+  maxLabels = L.MAX_LABELS;
+  maxNameBytes = L.MAX_NAME_BYTES;
+  maxValueBytes = L.MAX_VALUE_BYTES;
+  maxSeriesBytes = L.MAX_SERIES_BYTES;
+}
+
 /** Why a series of a tenant that holds as many as it may is refused. */
 export function refuseForSeries(active: u32): u32 {
   labelActual = active;

@@ -4,8 +4,10 @@ import * as L from '../layout';
 // Tags of a series' fields of remote write 1.0, which also say what is in a plan.
 export const LABEL: u8 = 0x0a; // field 1, length-delimited
 export const SAMPLE: u8 = 0x12;
+export const EXEMPLAR: u8 = 0x1a;
 export const HISTOGRAM: u8 = 0x22;
 export const HISTOGRAM_V2: u8 = 0x1a;
+export const EXEMPLAR_V2: u8 = 0x22;
 
 /** So many series are looked ahead at. */
 export const FETCH_AHEAD: u32 = 16;
@@ -25,7 +27,7 @@ export function planEntry(index: u32): usize {
 export function plannedSamples(): u32 {
   const count = load<u32>(L.PLAN_COUNT);
   let samples: u32 = 0;
-  for (let i: u32 = 0; i < count; i++) samples += load<u32>(planEntry(i), L.PLAN_SAMPLES);
+  for (let i: u32 = 0; i < count; i++) samples += load<u32>(planEntry(i), L.PLAN_SAMPLES) & ~L.HAS_EXEMPLARS;
   return samples;
 }
 
@@ -38,4 +40,5 @@ export function beginPlan(protocol: u32): void {
   memory.fill(L.OUT_RECEIVED, 0, L.OFFENDERS - L.OUT_RECEIVED);
   memory.fill(L.OUT_NEWEST, 0, L.OUT_END - L.OUT_NEWEST);
   store<i64>(L.OUT_NEWEST, -1);
+  memory.fill(L.OUT_EXEMPLARS_DROPPED, 0, 4 * L.EXEMPLAR_WINDOWS);
 }

@@ -3,8 +3,9 @@
  *
  *   definitions: 1 | tenant length u8, tenant | (ref uvarint, bytes uvarint, (name length, name, value length, value)*)*
  *   samples:     2 | (control u8, [ref step], [time step], value bytes)*
+ *   items:       6 | (control u8, [ref step], [time step], length uvarint, bytes)*
  *
- * Control of a sample: bit 7 = the ref is the last one + 1 (else a zigzag varint step follows), bit 6 = the time is the
+ * Control of an item: bits 7 and 6 as of a sample, low bits = its kind. Control of a sample: bit 7 = the ref is the last one + 1 (else a zigzag varint step follows), bit 6 = the time is the
  * last one (else a zigzag varint step), low bits = how the value is written:
  *   0–7   that many bytes of the zigzagged integer      16–23 the same of the value × 10, 24–31 × 100, 32–39 × 1000
  *   8–15  the topmost (kind − 7) bytes of the float's bits, the others are zero
@@ -26,6 +27,9 @@ export let samplesEnd: usize = 0;
 export let definitionsEnd: usize = 0;
 let lastRef: u64 = 0;
 let lastTime: i64 = 0;
+let itemsEnd: usize = 0;
+let lastItemRef: u64 = 0;
+let lastItemTime: i64 = 0;
 
 /** Room that a record of samples needs for one more. */
 const SAMPLE_ROOM: usize = 40;
@@ -33,6 +37,12 @@ const SAMPLE_ROOM: usize = 40;
 export function beginRecords(): void {
   samplesEnd = L.SAMPLES;
   definitionsEnd = L.DEFINITIONS;
+  itemsEnd = L.ITEMS;
+}
+
+/** Whether the record of items has no room for one of `length` bytes. */
+export function itemsFull(length: usize): bool {
+  return itemsEnd + length + SAMPLE_ROOM > <usize>L.ITEMS + L.ITEMS_BYTES;
 }
 
 export function samplesFull(): bool {
@@ -61,6 +71,28 @@ export function recordSample(ref: u64, time: i64, value: u64): void {
   lastRef = ref;
   lastTime = time;
   samplesEnd = recordValue(control, flags, at, value);
+}
+
+/** Adds an item to the record of items. */
+export function recordItem(ref: u64, kind: u32, time: i64, bytes: usize, length: usize): void {
+  let at = itemsEnd;
+  if (at === L.ITEMS) {
+    store<u8>(at++, L.RECORD_ITEMS);
+    lastItemRef = 0;
+    lastItemTime = 0;
+  }
+  const control = at++;
+  let flags: u8 = 0;
+  if (ref === lastItemRef + 1) flags = NEXT_REF_BIT;
+  else at = writeVarint(at, zigzag(<i64>(ref - lastItemRef)));
+  if (time === lastItemTime) flags |= SAME_TIME_BIT;
+  else at = writeVarint(at, zigzag(time - lastItemTime));
+  store<u8>(control, flags | <u8>kind);
+  lastItemRef = ref;
+  lastItemTime = time;
+  at = writeVarint(at, length);
+  memory.copy(at, bytes, length);
+  itemsEnd = at + length;
 }
 
 function recordValue(control: usize, flags: u8, at: usize, bits: u64): usize {
@@ -127,6 +159,45 @@ export function nextSample(): bool {
   return true;
 }
 
+/** The item that `nextItem` met: its bytes are in the record. */
+export let itemRef: u64 = 0;
+export let itemTime: i64 = 0;
+export let itemKind: u32 = 0;
+export let itemBytes: usize = 0;
+export let itemLength: usize = 0;
+
+/** Begins to read a record of items, its type byte included; `samplesDamaged` is told of these too. */
+export function openItems(at: usize, length: usize): void {
+  readAt = at + 1;
+  readEnd = at + length;
+  itemRef = 0;
+  itemTime = 0;
+  samplesDamaged = false;
+}
+
+/** Moves to the next item of the record; false at its end, or with `samplesDamaged` where the bytes make no sense. */
+export function nextItem(): bool {
+  if (readAt >= readEnd) return false;
+  const control = load<u8>(readAt++);
+  itemKind = control & KIND_MASK;
+  if (control & NEXT_REF_BIT) itemRef++;
+  else itemRef += <u64>unzigzag(readStep());
+  if (!(control & SAME_TIME_BIT)) itemTime += unzigzag(readStep());
+  const length = readStep();
+  samplesDamaged = samplesDamaged || length > <u64>(readEnd - readAt) || !isItem(itemKind, itemTime, length);
+  if (samplesDamaged) return false;
+  itemBytes = readAt;
+  itemLength = <usize>length;
+  readAt += itemLength;
+  return true;
+}
+
+/** Whether there can be an item like that. */
+export function isItem(kind: u32, time: i64, length: u64): bool {
+  if (kind === L.KIND_START) return time >= 0 && length === 8;
+  return time >= 0 && kind >= L.KIND_HISTOGRAM && kind <= L.KIND_EXEMPLAR && length <= L.MAX_HISTOGRAM_BYTES;
+}
+
 function readStep(): u64 {
   const step = readVarint(readAt, readEnd);
   if (varintEnd === 0) samplesDamaged = true;
@@ -172,6 +243,7 @@ function writeDefinitionsHead(tenant: usize): usize {
 export function endRecords(): u32 {
   endDefinitions();
   if (samplesEnd !== L.SAMPLES) pushFrame(L.SAMPLES, samplesEnd - L.SAMPLES);
+  if (itemsEnd !== L.ITEMS) pushFrame(L.ITEMS, itemsEnd - L.ITEMS);
   beginRecords();
   return load<u32>(L.WAL_HEAD);
 }

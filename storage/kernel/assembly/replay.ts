@@ -4,12 +4,29 @@
  *
  *   checkpoint: 5 | next generation uvarint | next ref uvarint            (the first record of a checkpoint)
  *   chunks:     4 | (ref, window, generation, length: uvarints, XOR chunk)*
+ *   kept items: 7 | (kind u8, ref, generation, time, length: uvarints, bytes)*
  */
 import * as L from '../layout';
 import { finish, mix, readVarint, seeded, varintEnd } from './bytes';
 import { nextXor, openXor, xorDamaged, xorTime, xorValue } from './chunk';
+import { placeBesideItems, placeItem, placeStart } from './items';
 import { allocate, ROOM_FOR_SERIES, roomLeft } from './memory';
-import { nextSample, openSamples, sampleRef, samplesDamaged, sampleTime, sampleValue } from './record';
+import {
+  isItem,
+  itemBytes,
+  itemKind,
+  itemLength,
+  itemRef,
+  itemTime,
+  nextItem,
+  nextSample,
+  openItems,
+  openSamples,
+  sampleRef,
+  samplesDamaged,
+  sampleTime,
+  sampleValue,
+} from './record';
 import { NO_ROOM, place, STORED } from './rows';
 import { findOrMakeRow } from './series';
 import { readDefinition } from './labels';
@@ -119,7 +136,9 @@ function replayRecord(at: usize, length: usize, sequence: u64): u32 {
   const type = length === 0 ? 0 : load<u8>(at);
   if (type === L.RECORD_SAMPLES) return replaySamples(at, length, sequence);
   if (type === L.RECORD_DEFINITIONS) return replayDefinitions(at + 1, at + length);
+  if (type === L.RECORD_ITEMS) return replayItems(at, length, sequence);
   if (type === L.RECORD_CHUNKS) return replayChunks(at + 1, at + length);
+  if (type === L.RECORD_KEPT_ITEMS) return replayKeptItems(at + 1, at + length);
   if (type === L.RECORD_CHECKPOINT) {
     const generation = <u32>readVarint(at + 1, at + length);
     if (varintEnd === 0) return L.REPLAY_DAMAGED;
@@ -187,11 +206,69 @@ function replaySamples(at: usize, length: usize, sequence: u64): u32 {
 
 /** False if there is no room. */
 function placeAgain(tenant: usize, row: usize, time: i64, value: u64): bool {
-  const verdict = place(tenant, row, time, value, load<i64>(tenant, L.TENANT_SEALED_UNTIL));
-  if (verdict !== STORED) return verdict !== NO_ROOM;
+  const sealedUntil = load<i64>(tenant, L.TENANT_SEALED_UNTIL);
+  const verdict =
+    load<u32>(row, L.ROW_CLASSES) === 0
+      ? place(tenant, row, time, value, sealedUntil)
+      : placeBesideItems(tenant, row, time, value, sealedUntil);
+  if (verdict === STORED) countAgain(tenant, time);
+  return verdict !== NO_ROOM;
+}
+
+function countAgain(tenant: usize, time: i64): void {
   store<u64>(tenant, load<u64>(tenant, L.TENANT_SAMPLES) + 1, L.TENANT_SAMPLES);
   if (time > load<i64>(tenant, L.TENANT_NEWEST)) store<i64>(tenant, time, L.TENANT_NEWEST);
-  return true;
+}
+
+function replayItems(at: usize, length: usize, sequence: u64): u32 {
+  openItems(at, length);
+  while (nextItem()) {
+    const row = findRef(itemRef);
+    if (row === 0) {
+      store<u32>(L.OUT_ORPHANS, load<u32>(L.OUT_ORPHANS) + 1);
+      continue;
+    }
+    const tenant: usize = load<u32>(row, L.ROW_TENANT);
+    const covered = findCovered(tenant, <u32>(itemTime / L.WINDOW_MS));
+    if (covered !== 0 && sequence < load<u64>(covered, L.COVERED_POSITION)) continue;
+    if (!placeItemAgain(tenant, row, itemKind, itemTime, itemBytes, itemLength)) return L.OUT_OF_MEMORY;
+  }
+  return samplesDamaged ? L.REPLAY_DAMAGED : L.REPLAYED;
+}
+
+/** False if there is no room. */
+function placeItemAgain(tenant: usize, row: usize, kind: u32, time: i64, bytes: usize, length: usize): bool {
+  if (kind === L.KIND_START) return placeStart(tenant, row, time, load<i64>(bytes));
+  const verdict = placeItem(tenant, row, kind, time, bytes, length);
+  if (verdict === STORED && kind !== L.KIND_EXEMPLAR) countAgain(tenant, time);
+  return verdict !== NO_ROOM;
+}
+
+function replayKeptItems(at: usize, end: usize): u32 {
+  while (at < end) {
+    const kind: u32 = load<u8>(at);
+    const ref = readVarint(at + 1, end);
+    if (varintEnd === 0) return L.REPLAY_DAMAGED;
+    const generation = <u32>readVarint(varintEnd, end);
+    if (varintEnd === 0) return L.REPLAY_DAMAGED;
+    const time = <i64>readVarint(varintEnd, end);
+    if (varintEnd === 0) return L.REPLAY_DAMAGED;
+    const length = readVarint(varintEnd, end);
+    const bytes = varintEnd;
+    if (bytes === 0 || length > <u64>(end - bytes) || !isItem(kind, time, length)) return L.REPLAY_DAMAGED;
+    at = bytes + <usize>length;
+    store<u32>(L.NEXT_GENERATION, max<u32>(generation + 1, load<u32>(L.NEXT_GENERATION)));
+    const row = findRef(ref);
+    if (row === 0) {
+      store<u32>(L.OUT_ORPHANS, load<u32>(L.OUT_ORPHANS) + 1);
+      continue;
+    }
+    const tenant: usize = load<u32>(row, L.ROW_TENANT);
+    const covered = findCovered(tenant, <u32>(time / L.WINDOW_MS));
+    if (covered !== 0 && generation <= load<u32>(covered, L.COVERED_GENERATION)) continue;
+    if (!placeItemAgain(tenant, row, kind, time, bytes, <usize>length)) return L.OUT_OF_MEMORY;
+  }
+  return L.REPLAYED;
 }
 
 // The cursor over a chunk is shared with `place`, which reads chunks to find duplicates: the samples are copied first.

@@ -12,6 +12,8 @@
 import * as L from '../layout';
 import { equal, readVarint, varintEnd } from './bytes';
 import { fail, fieldEnd, fieldNumber, readField, wireType } from './fields';
+import { checkExemplar } from './exemplars';
+import { checkHistogram } from './histogram';
 import { readFamilyMetadata } from './metadata';
 import { beginPlan, FETCH_AHEAD, LABEL, planEntry, SAMPLE, touch } from './plan';
 import { aliasCandidate, aliasHash, findHashedAlias } from './series';
@@ -161,6 +163,7 @@ function checkLabel(at: usize, end: usize): bool {
 function checkFields(entry: usize, at: usize, end: usize): i32 {
   let samples: u32 = 0,
     histograms: u32 = 0,
+    exemplars: u32 = 0,
     inOnePiece = 1;
   while (at < end) {
     const start = at;
@@ -190,10 +193,16 @@ function checkFields(entry: usize, at: usize, end: usize): i32 {
     } else if (fieldNumber === 2) {
       if (!checkSample(body, at)) return -1;
       samples++;
-    } else if (fieldNumber === 4) histograms++;
-    else store<u32>(L.OUT_EXEMPLARS, load<u32>(L.OUT_EXEMPLARS) + 1);
+    } else if (fieldNumber === 4) {
+      if (!checkHistogram(body, at)) return -1;
+      histograms++;
+    } else {
+      if (!checkExemplar(body, at)) return -1;
+      exemplars++;
+    }
   }
-  store<u32>(entry, samples + histograms, L.PLAN_SAMPLES);
+  store<u32>(entry, (samples + histograms) | (exemplars === 0 ? 0 : L.HAS_EXEMPLARS), L.PLAN_SAMPLES);
+  if (exemplars !== 0) store<u32>(L.OUT_EXEMPLARS, load<u32>(L.OUT_EXEMPLARS) + exemplars);
   return inOnePiece;
 }
 

@@ -15,6 +15,7 @@
 import * as L from '../layout';
 import { equal, finish, mix, readVarint, seeded, varintEnd } from './bytes';
 import { fail, fieldEnd, fieldNumber, readField, wireType } from './fields';
+import { checkHistogram } from './histogram';
 import { beginPlan, FETCH_AHEAD, planEntry, SAMPLE, touch } from './plan';
 import { addSymbol, beginSymbols, lookUp, requestSymbol, symbolLength, textHash } from './request-symbols';
 import { aliasCandidate, aliasHash, findHashedAlias } from './series';
@@ -95,6 +96,7 @@ function planSeries(tenant: usize, entry: usize, body: usize, end: usize, previo
   metadataType = helpRef = unitRef = 0;
   let samples: u32 = 0,
     histograms: u32 = 0,
+    exemplars: u32 = 0,
     fields = body,
     metadata: u32 = 0;
   for (let at = body; at < end; ) {
@@ -127,10 +129,12 @@ function planSeries(tenant: usize, entry: usize, body: usize, end: usize, previo
     if (fieldNumber === 2) {
       if (!checkSample(content, at)) return false;
       samples++;
-    } else if (fieldNumber === 3) histograms++;
-    else if (fieldNumber === 4) {
+    } else if (fieldNumber === 3) {
+      if (!checkHistogram(content, at)) return false;
+      histograms++;
+    } else if (fieldNumber === 4) {
       if (!checkExemplar(content, at)) return false;
-      store<u32>(L.OUT_EXEMPLARS, load<u32>(L.OUT_EXEMPLARS) + 1);
+      exemplars++;
     } else {
       metadata = readMetadata(content, at);
       if (metadataDamaged) return false;
@@ -142,7 +146,9 @@ function planSeries(tenant: usize, entry: usize, body: usize, end: usize, previo
   store<u32>(entry, metadata, L.PLAN_METADATA);
   store<u32>(entry, <u32>fields, L.PLAN_FIELDS);
   store<u32>(entry, <u32>end, L.PLAN_END);
-  store<u32>(entry, samples + histograms, L.PLAN_SAMPLES);
+  if (exemplars !== 0) store<u32>(L.OUT_EXEMPLARS, load<u32>(L.OUT_EXEMPLARS) + exemplars);
+  const hasExemplars = exemplars === 0 ? 0 : L.HAS_EXEMPLARS;
+  store<u32>(entry, (samples + histograms) | hasExemplars, L.PLAN_SAMPLES);
   store<u32>(entry, 0, L.PLAN_ALIAS);
   store<u32>(entry, 0, L.PLAN_ROW);
   if (samples === 0 && histograms === 0) problem = L.REJECT_NO_SAMPLES;
@@ -152,7 +158,7 @@ function planSeries(tenant: usize, entry: usize, body: usize, end: usize, previo
   } else if (problem === 0 && samples !== 0 && histograms !== 0) problem = L.REJECT_BOTH_KINDS;
   if (problem !== 0) {
     store<u32>(entry, problem, L.PLAN_ROW);
-    store<u32>(entry, max<u32>(samples + histograms, 1), L.PLAN_SAMPLES);
+    store<u32>(entry, max<u32>(samples + histograms, 1) | hasExemplars, L.PLAN_SAMPLES);
     store<u32>(entry, measured, L.PLAN_FIELDS);
   } else if (!hasUnknown && refs !== 0 && refs <= L.MAX_KEY_SYMBOLS) plan(tenant, entry, previous);
   return true;

@@ -6,6 +6,7 @@
 import * as L from '../layout';
 import { appendXor, nextXor, openXor, openXorStream, startXor, xorTime, xorValue } from './chunk';
 import { allocate, allocateBuffer, bufferBytes, freeBuffer, ROOM_FOR_SAMPLE, roomLeft } from './memory';
+import { dropItems, hasItems } from './item-list';
 import { allocateChunk, findWindow, isLive, openWindow } from './window';
 
 export const STORED: u32 = 0;
@@ -25,12 +26,12 @@ function countOf(open: usize): u32 {
 }
 
 @inline
-function beginMove(row: usize): void {
+export function beginMove(row: usize): void {
   atomic.store<u32>(row, load<u32>(row, L.ROW_VERSION) + 1, L.ROW_VERSION);
 }
 
 @inline
-function endMove(row: usize): void {
+export function endMove(row: usize): void {
   atomic.store<u32>(row, load<u32>(row, L.ROW_VERSION) + 1, L.ROW_VERSION);
 }
 
@@ -150,8 +151,8 @@ function closeChunk(tenant: usize, row: usize, open: usize): void {
   store<u64>(open, 0, L.OPEN_PUBLISHED);
 }
 
-/** Whether the row has a sample at this time: STORED if not, else DUPLICATE or CONFLICT by its bits. */
-function findSample(row: usize, number: u32, time: i64, value: u64): u32 {
+/** Whether the row has a float at this time: STORED if not, else DUPLICATE or CONFLICT by its bits. */
+export function findSample(row: usize, number: u32, time: i64, value: u64): u32 {
   let verdict = findInOpen(row + L.ROW_OPEN, number, time, value);
   const late: usize = load<u32>(row, L.ROW_LATE);
   if (verdict === STORED && late !== 0) verdict = findInOpen(late, number, time, value);
@@ -171,6 +172,32 @@ function findSample(row: usize, number: u32, time: i64, value: u64): u32 {
     verdict = scanFor(time, value);
   }
   return verdict;
+}
+
+/** Whether a float of a window's generation is the newest that the row has of it. */
+export function isNewest(row: usize, number: u32, generation: u32, time: i64): bool {
+  const late: usize = load<u32>(row, L.ROW_LATE);
+  if (reachesBehind(row + L.ROW_OPEN, number, generation, time)) return false;
+  if (late !== 0 && reachesBehind(late, number, generation, time)) return false;
+  const offset = <u32>(time - <i64>number * L.WINDOW_MS);
+  for (let chunk: usize = load<u32>(row, L.ROW_CHUNKS); chunk !== 0; chunk = load<u32>(chunk, L.CHUNK_PREVIOUS)) {
+    if (
+      load<u32>(chunk, L.CHUNK_WINDOW) === number &&
+      load<u32>(chunk, L.CHUNK_GENERATION) === generation &&
+      load<u32>(chunk, L.CHUNK_MAX_OFFSET) > offset
+    )
+      return false;
+  }
+  return true;
+}
+
+function reachesBehind(open: usize, number: u32, generation: u32, time: i64): bool {
+  return (
+    countOf(open) !== 0 &&
+    load<u32>(open, L.OPEN_WINDOW) === number &&
+    load<u32>(open, L.OPEN_GENERATION) === generation &&
+    load<i64>(open, L.OPEN_LAST_TIME) > time
+  );
 }
 
 function findInOpen(open: usize, number: u32, time: i64, value: u64): u32 {
@@ -254,7 +281,7 @@ function growInMove(open: usize): void {
 export function isEmpty(row: usize): bool {
   if (load<u32>(row, L.ROW_CHUNKS) !== 0 || countOf(row + L.ROW_OPEN) !== 0) return false;
   const late: usize = load<u32>(row, L.ROW_LATE);
-  return late === 0 || countOf(late) === 0;
+  return (late === 0 || countOf(late) === 0) && !hasItems(row);
 }
 
 /** Takes everything of a window's generation out of a row. */
@@ -273,6 +300,7 @@ export function dropFromRow(row: usize, number: u32, generation: u32): void {
     else link = chunk + L.CHUNK_PREVIOUS;
     chunk = previous;
   }
+  dropItems(row, number, generation);
   endMove(row);
 }
 

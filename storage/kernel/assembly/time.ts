@@ -3,6 +3,7 @@
  * also where it could be an old time in milliseconds: a sender that counts in seconds would fill January 1970.
  */
 import * as L from '../layout';
+import { newestHistogram } from './item-list';
 
 const DAY_MS: i64 = 86400000;
 const MAX_TIME: i64 = 9007199254740992; // times go through doubles
@@ -26,8 +27,8 @@ export function setLatest(latestTime: i64): void {
 export function fillFrom(row: usize): void {
   const open = row + L.ROW_OPEN;
   if (notNeeded >= 0) setLatest(latest);
-  if (load<u64>(open, L.OPEN_PUBLISHED) === 0) return;
-  notNeeded = load<i64>(open, L.OPEN_LAST_TIME);
+  const newest = load<u64>(open, L.OPEN_PUBLISHED) === 0 ? <i64>-1 : load<i64>(open, L.OPEN_LAST_TIME);
+  notNeeded = max<i64>(newest, newestHistogram(row));
   plainFrom = max<i64>(plainFrom, notNeeded + 1);
 }
 

@@ -14,11 +14,14 @@ const nothing: Outcome = {
   droppedRelabel: 0,
   droppedHa: 0,
   newSeries: 0,
+  histograms: 0,
   exemplars: 0,
   carried: { samples: 0, histograms: 0, exemplars: 0 },
   symbols: 0,
   emptySeries: 0,
   newestMs: -1,
+  exemplarsStored: 0,
+  exemplarsDropped: [],
   rejected: [],
   offenders: [],
 };
@@ -95,7 +98,11 @@ test.each([
   [L.REJECT_TIME_UNIT, { timestampMs: LATEST_MS * 1000 }, 'looks like microseconds'],
   [L.REJECT_TIME_UNIT, { timestampMs: LATEST_MS * 1e6 }, 'looks like nanoseconds'],
   [L.REJECT_WINDOWS, {}, 'samples of 128 windows of 2h in the head already (--receive.max-open-windows)'],
-  [L.REJECT_HISTOGRAM, {}, 'native histograms are not supported yet'],
+  [
+    L.REJECT_HISTOGRAM,
+    { actual: L.RULE_COUNT },
+    'invalid histogram: its count is not what its buckets hold {__name__="up"} @5',
+  ],
 ] as const)('reason %i is told with what was found and what is allowed', (reason, facts, text) => {
   expect(textOf(reason, facts)).toContain(text);
 });
@@ -105,4 +112,36 @@ test('a label set of any length does not make a text of any length', () => {
   const text = textOf(L.REJECT_NO_NAME, { labels });
   expect(text.length).toBeLessThan(700);
   expect(text).toContain('…');
+});
+
+test('dropped exemplars are told beside samples that are all stored, and what is written says how many', () => {
+  const outcome = writeOutcome(
+    {
+      ...nothing,
+      received: 3,
+      stored: 2,
+      duplicates: 1,
+      histograms: 2,
+      exemplars: 5,
+      exemplarsStored: 2,
+      exemplarsDropped: [
+        { reason: L.EXEMPLAR_TOO_LONG, exemplars: 1 },
+        { reason: L.EXEMPLAR_TIME, exemplars: 1 },
+      ],
+      offenders: [offender(L.REJECT_EXEMPLAR, { actual: L.EXEMPLAR_TOO_LONG })],
+    },
+    RULES,
+  );
+  expect(outcome.message).toBe(
+    'stored 2 of 3 samples; rejected 0: exemplar: labels of more than 128 characters together {__name__="up"} @5; ' +
+      'dropped 2 of 5 exemplars: 1 too-long, 1 timestamp',
+  );
+  expect(outcome.written).toEqual({ samples: 1, histograms: 2, exemplars: 3 });
+});
+
+test('every rule of histograms has a text of its own', () => {
+  const rules = Object.entries(L).filter(([name]) => name.startsWith('RULE_'));
+  const texts = rules.map(([, actual]) => textOf(L.REJECT_HISTOGRAM, { actual }));
+  expect(texts.filter((text) => text.includes('undefined'))).toEqual([]);
+  expect(new Set(texts).size).toBe(rules.length);
 });

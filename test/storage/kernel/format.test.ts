@@ -5,7 +5,7 @@ import { sealRecord } from '../../../storage/compact/head-cutter.ts';
 import { writeHeadCheckpoint } from '../../../storage/head/head-checkpoint.ts';
 import { MetadataStore } from '../../../storage/head/metadata-store.ts';
 import { decodeWalRecord } from '../../support/oracle/wal-record.ts';
-import { labelField, sampleField, seriesField } from '../../support/wire-writer.ts';
+import { bytesField, labelField, sampleField, seriesField, varintField } from '../../support/wire-writer.ts';
 import { bitsOf, LATEST_MS } from './random-request.ts';
 import { TestHead } from './test-head.ts';
 
@@ -57,6 +57,27 @@ test('the example of metadata is what is written', () => {
   ];
   const records = new MetadataStore().add('acme', [{ name, type: 2, help, unit }], false);
   expect(records.map((record) => Buffer.from(record))).toEqual([example('Metadata')]);
+});
+
+test('the examples of items in docs/formats/wal.md are what is written', () => {
+  const head = new TestHead();
+  const tenant = head.kernel.tenant('acme');
+  const time = 1_763_625_600_000;
+  const histogram = [...varintField(1, 3), ...varintField(6, 3), ...varintField(15, time)];
+  const exemplar = [...labelField('id', '7'), ...varintField(3, time)];
+  const up = seriesField(
+    labelField('__name__', 'up'),
+    labelField('job', 'a'),
+    bytesField(4, histogram),
+    bytesField(3, exemplar),
+  );
+  head.write(compressSync(Uint8Array.from(up)), LATEST_MS, tenant);
+  expect(head.frames.map(({ payload }) => Buffer.from(payload)).at(-1)).toEqual(example('Items'));
+  const records: Buffer[] = [];
+  writeHeadCheckpoint(head.view, [{ handle: tenant, key: 'acme', published: new Map() }], (record) => {
+    records.push(Buffer.from(record));
+  });
+  expect(records.at(-2)).toEqual(example('Kept items'));
 });
 
 test('the example of a seal is what is written', () => {

@@ -3,7 +3,7 @@ import { deepStrictEqual, fail, match, ok, strictEqual } from 'node:assert/stric
 import type { Outcome, Protocol } from '../../../storage/kernel/kernel.ts';
 import * as L from '../../../storage/kernel/layout.ts';
 import { StorageError } from '../../../storage/lib/errors.ts';
-import type { HeadModel, ModelOutcome } from '../../support/oracle/head-model.ts';
+import type { HeadModel, ModelItem, ModelOutcome } from '../../support/oracle/head-model.ts';
 import { decodeSnappyBlock } from '../../support/oracle/snappy-block.ts';
 import { readWriteRequest } from '../../support/oracle/write-request.ts';
 import { readWriteRequestV2, type WholeProblem } from '../../support/oracle/write-request-v2.ts';
@@ -35,6 +35,15 @@ const WHOLE_PROBLEMS: Readonly<Record<WholeProblem, RegExp | string>> = {
   'first-symbol': 'symbols[0] must be empty string',
   'older-version': /^symbols\[0\] must be "": /,
 };
+
+const DROPPED: ReadonlyMap<string, number> = new Map([
+  ['series', L.EXEMPLAR_SERIES],
+  ['labels', L.EXEMPLAR_BAD_LABELS],
+  ['too-long', L.EXEMPLAR_TOO_LONG],
+  ['not-utf8', L.EXEMPLAR_NOT_UTF8],
+  ['time', L.EXEMPLAR_TIME],
+  ['windows', L.EXEMPLAR_WINDOWS],
+]);
 
 /** What became of a body: 'unpacked' says that it was refused behind the decompression. */
 export type Verdict = 'not-unpacked' | 'unpacked' | 'stored';
@@ -91,6 +100,8 @@ function expectRefused(
 /** Throws AssertionError unless the head shows what the model has, bit by bit. */
 export function expectSame(head: TestHead, tenant: number, model: HeadModel): void {
   deepStrictEqual(bitsByTime(head.content(tenant)), bitsByTime(model.series));
+  deepStrictEqual(textOfItems(head.items(tenant)), textOfItems(itemsOf(model)));
+  deepStrictEqual(head.starts(tenant), startsOf(model));
 }
 
 /** Everything that a refused body must leave as it was. */
@@ -105,13 +116,62 @@ export function stateOf({ kernel }: TestHead): object {
 
 /** The counts of an outcome, in one form for the kernel and the model. */
 export function counts(outcome: Outcome | ModelOutcome): object {
-  const { received, stored, duplicates, conflicts, newSeries, exemplars, emptySeries, rejected } = outcome;
+  const { received, stored, duplicates, conflicts, newSeries, emptySeries, rejected } = outcome;
+  const { histograms, exemplars, exemplarsStored } = outcome;
   const byReason = new Map<number, number>();
   if (rejected instanceof Map)
     for (const [reason, samples] of rejected) byReason.set(REASONS.get(reason) as number, samples);
   else for (const { reason, samples } of rejected as Outcome['rejected']) byReason.set(reason, samples);
   const sorted = [...byReason].sort(([a], [b]) => a - b);
-  return { received, stored, duplicates, conflicts, newSeries, exemplars, emptySeries, rejected: sorted };
+  const dropped =
+    'dropped' in outcome
+      ? [...outcome.dropped].map(([reason, count]) => [DROPPED.get(reason) as number, count] as const)
+      : outcome.exemplarsDropped.map(({ reason, exemplars: count }) => [reason, count] as const);
+  return {
+    ...{ received, stored, duplicates, conflicts, newSeries, emptySeries, rejected: sorted },
+    ...{ histograms, exemplars, exemplarsStored, dropped: dropped.toSorted(([a], [b]) => a - b) },
+  };
+}
+
+/** All that a head shows of a tenant, generations left out: another head numbers them as it meets their windows. */
+export function shownBy(head: TestHead, tenant: number): object {
+  const bits = bitsByTime(head.content(tenant));
+  return { bits, items: textOfItems(head.items(tenant)), starts: head.starts(tenant) };
+}
+
+/** The start timestamps of a model's floats that have one, by series and time. */
+function startsOf(model: HeadModel): Map<string, Map<number, number>> {
+  const starts = new Map<string, Map<number, number>>();
+  for (const [key, samples] of model.series) {
+    const known = [...samples]
+      .filter(([, { startMs }]) => startMs !== 0)
+      .map(([time, s]) => [time, s.startMs] as const);
+    if (known.length > 0) starts.set(key, new Map(known.toSorted(([a], [b]) => a - b)));
+  }
+  return starts;
+}
+
+/** The items of a model by series. */
+export function itemsOf(model: HeadModel): Map<string, ModelItem[]> {
+  return new Map([...model.items].map(([key, items]) => [key, [...items.values()]]));
+}
+
+/** Histograms and exemplars in one form and order, by series that have some. */
+export function textOfItems(
+  items: ReadonlyMap<string, readonly { kind: number; timeMs: number; bytes: Uint8Array; generation: number }[]>,
+  isSealed: (generation: number) => boolean = () => false,
+): Map<string, string[]> {
+  const plain = new Map<string, string[]>();
+  for (const [key, list] of items) {
+    const texts = list
+      .filter(({ kind }) => kind !== L.KIND_START)
+      .map(({ kind, timeMs, bytes, generation }) => {
+        const within = isSealed(generation) ? generation : 0;
+        return `${timeMs} ${kind} ${Buffer.from(bytes).toString('hex')} in ${within}`;
+      });
+    if (texts.length > 0) plain.set(key, texts.toSorted());
+  }
+  return plain;
 }
 
 /** Series with their bits, as the head and the model show them. */

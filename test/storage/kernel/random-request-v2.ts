@@ -1,6 +1,7 @@
 /** Random remote write 2.0 requests: what senders may write, in every spelling that the wire format allows. */
 import type { Seeded } from '../../support/seeded.ts';
 import { type Bytes, bytesField, fixed64Field, sampleField, varint, varintField } from '../../support/wire-writer.ts';
+import { randomHistogram } from './random-item.ts';
 import { randomTime, randomValue, unknownField } from './random-request.ts';
 import { START_MS, WINDOW_MS } from './test-head.ts';
 
@@ -105,7 +106,10 @@ function randomMetadata(random: Seeded, symbols: SymbolList): Bytes {
 }
 
 function randomExemplar(random: Seeded, symbols: SymbolList): Bytes {
+  const values = ['', '4711', 'é', 'x'.repeat(130), Uint8Array.of(0xff)];
   const refs = random.chance(0.05) ? [random.pick([0, 9999])] : [symbols.ref('trace_id'), symbols.ref('4711')];
+  if (random.chance(0.2))
+    refs.push(symbols.ref(random.pick(['span_id', 'trace_id', ''])), symbols.ref(random.pick(values)));
   return bytesField(4, [
     ...packed(refs),
     ...fixed64Field(2, randomValue(random)),
@@ -113,15 +117,11 @@ function randomExemplar(random: Seeded, symbols: SymbolList): Bytes {
   ]);
 }
 
-function randomHistogram(random: Seeded): Bytes {
-  return bytesField(3, [...fixed64Field(3, randomValue(random)), ...varintField(15, randomTime(random))]);
-}
-
 function randomSeries(random: Seeded, symbols: SymbolList): Bytes {
   const labels = refFields(random, randomRefs(random, symbols));
   const isHistogram = random.chance(0.05);
   const samples = isHistogram
-    ? [randomHistogram(random)]
+    ? [bytesField(3, randomHistogram(random, randomTime(random)))]
     : Array.from({ length: random.pick([0, 1, 1, 1, 1, 2, 5, 30]) }, () => randomSample(random));
   if (!isHistogram && random.chance(0.4)) {
     // As from a scrape: times rise.
@@ -129,7 +129,7 @@ function randomSeries(random: Seeded, symbols: SymbolList): Bytes {
     for (let i = 0; i < random.pick([1, 20, 150]); i++)
       samples.push(sampleField(start + i * 15_000, randomValue(random)));
   }
-  if (random.chance(0.02)) samples.push(randomHistogram(random));
+  if (random.chance(0.02)) samples.push(bytesField(3, randomHistogram(random, randomTime(random))));
   const extras: Bytes[] = [];
   if (random.chance(0.1)) extras.push(randomExemplar(random, symbols));
   if (random.chance(0.6)) extras.push(randomMetadata(random, symbols));

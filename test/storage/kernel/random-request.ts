@@ -11,6 +11,7 @@ import {
   seriesField,
   varintField,
 } from '../../support/wire-writer.ts';
+import { randomExemplar, randomHistogram } from './random-item.ts';
 import { START_MS, WINDOW_MS } from './test-head.ts';
 
 /** Samples later than this are rejected. */
@@ -140,8 +141,10 @@ function randomSeries(random: Seeded): Bytes {
     for (let i = 0; i < random.pick([1, 20, 150]); i++)
       samples.push(sampleField(start + i * 15_000, randomValue(random)));
   }
-  if (random.chance(0.1)) samples.splice(random.below(samples.length), 0, bytesField(3, random.bytes(5)));
-  if (random.chance(0.05)) samples.push(bytesField(4, random.bytes(9)));
+  for (let more = random.pick([0, 0, 0, 0, 1, 4]); more > 0; more--)
+    samples.splice(random.below(samples.length + 1), 0, bytesField(3, randomExemplar(random, randomTime(random))));
+  for (let more = random.pick([0, 0, 0, 0, 1, 8]); more > 0; more--)
+    samples.splice(random.below(samples.length + 1), 0, bytesField(4, randomHistogram(random, randomTime(random))));
   const extras = random.chance(0.1) ? [unknownField(random)] : [];
   const order = random.below(6);
   if (order === 0) return seriesField(...samples, ...labels, ...extras);

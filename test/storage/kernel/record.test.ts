@@ -2,10 +2,11 @@ import { compressSync } from 'snappy';
 import { expect, test } from 'vitest';
 import { writeHeadCheckpoint } from '../../../storage/head/head-checkpoint.ts';
 import * as L from '../../../storage/kernel/layout.ts';
-import { decodeWalRecord, type WalRecord } from '../../support/oracle/wal-record.ts';
+import { decodeWalRecord, type LoggedItem, type WalRecord } from '../../support/oracle/wal-record.ts';
 import { decodeXorChunk } from '../../support/oracle/xor-decoder.ts';
 import { Seeded } from '../../support/seeded.ts';
 import { type Bytes, labelField, sampleField, seriesField, varint } from '../../support/wire-writer.ts';
+import { shownBy, textOfItems } from './judge.ts';
 import { bitsOf, LATEST_MS, randomRequest, randomValue } from './random-request.ts';
 import { HIGH_ARENA, type LogFrame, type ShownSeries, START_MS, TestHead, WINDOW_MS } from './test-head.ts';
 
@@ -56,6 +57,23 @@ function contentOfRecords(frames: readonly LogFrame[]): Map<string, Map<number, 
   );
 }
 
+/** The histograms and exemplars that the records say. */
+function itemsOfRecords(frames: readonly LogFrame[]): Map<string, string[]> {
+  const names = new Map<bigint, string>();
+  const items = new Map<string, (LoggedItem & { timeMs: number; generation: number })[]>();
+  for (const { payload } of frames) {
+    const record = decodeWalRecord(payload);
+    if (record.kind === 'definitions')
+      for (const { ref, labels } of record.series) names.set(ref, JSON.stringify(labels));
+    if (record.kind !== 'items' && record.kind !== 'kept-items') continue;
+    for (const item of record.items) {
+      const key = names.get(item.ref) as string;
+      items.set(key, [...(items.get(key) ?? []), { ...item, timeMs: item.timestampMs, generation: 0 }]);
+    }
+  }
+  return textOfItems(items);
+}
+
 function replayInto(head: TestHead, frames: readonly LogFrame[]): void {
   for (const { payload, sequence } of frames) expect(head.kernel.replay(payload, BigInt(sequence))).toBe(L.REPLAYED);
 }
@@ -71,18 +89,20 @@ function filled(seed: number, rounds = 150): TestHead {
 test('the records of random requests say what the head holds, and bring it back', () => {
   const head = filled(1);
   const content = bitsOfContent(head.content());
+  const shown = shownBy(head, head.tenant);
   expect(contentOfRecords(head.frames)).toEqual(content);
+  expect(itemsOfRecords(head.frames)).toEqual(textOfItems(head.items()));
   expect(head.frames.map(({ sequence }) => sequence)).toEqual(head.frames.map((_, i) => i + 1));
   for (const arenaAddress of [L.ARENA, HIGH_ARENA]) {
     const again = new TestHead({ seed: 99, arenaAddress });
     replayInto(again, head.frames);
-    expect(bitsOfContent(again.content())).toEqual(content);
+    expect(shownBy(again, again.tenant)).toEqual(shown);
     expect(again.kernel.orphanSamples).toBe(0);
     const newest = (of: TestHead): bigint => of.kernel.memory.long(of.tenant + L.TENANT_NEWEST);
     expect(newest(again)).toBe(newest(head));
     // A second time everything is there already.
     replayInto(again, head.frames);
-    expect(bitsOfContent(again.content())).toEqual(content);
+    expect(shownBy(again, again.tenant)).toEqual(shown);
   }
 });
 
@@ -293,7 +313,8 @@ test('a checkpoint of random content brings it back, and generations go on behin
   });
   const restored = new TestHead({ seed: 3 });
   replayInto(restored, checkpoint);
-  expect(bitsOfContent(restored.content())).toEqual(bitsOfContent(head.content()));
+  expect(shownBy(restored, restored.tenant)).toEqual(shownBy(head, head.tenant));
+  expect(itemsOfRecords(checkpoint)).toEqual(textOfItems(head.items()));
   const generations = checkpoint
     .map(({ payload }) => decodeWalRecord(payload))
     .flatMap((record) => (record.kind === 'chunks' ? record.chunks : []))
@@ -361,6 +382,18 @@ test('records with changed, missing and added bytes are damaged or mean somethin
     [4, 1, 1, 1, 1, 0],
     [5],
     [5, 1],
+    [6, 1],
+    [6, 0xc0, 0],
+    [6, 0xc5, 0],
+    [6, 0xc1, 2, 0],
+    [6, 0xc4, 7, 0, 0, 0, 0, 0, 0, 0],
+    [6, 0xc1, 0x80, 0x80, 0x10],
+    [6, 0x81, 1, 0],
+    [7, 1],
+    [7, 0, 1, 1, 1, 0],
+    [7, 5, 1, 1, 1, 0],
+    [7, 1, 1, 1, 1, 1],
+    [7, 4, 1, 1, 1, 1, 0],
   ])
     expect(target.kernel.replay(Uint8Array.from(bytes), 1n), `${bytes}`).toBe(L.REPLAY_DAMAGED);
 });

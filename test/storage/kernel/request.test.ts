@@ -58,7 +58,12 @@ function readByProtobufjs(bytes: Uint8Array): string {
   );
 }
 
-function asText(series: readonly Pick<WireSeries, 'labels' | 'samples'>[]): string {
+interface PlainSeries {
+  readonly labels: WireSeries['labels'];
+  readonly samples: readonly { readonly timestampMs: bigint; readonly bits: bigint }[];
+}
+
+function asText(series: readonly PlainSeries[]): string {
   return series
     .map(
       ({ labels, samples }) =>

@@ -1,4 +1,5 @@
 /** A head of its own for the kernel's tests: the kernel on its memory, the log taken out of the ring, all of it read. */
+import type { HeadItem } from '../../../storage/head/head-item.ts';
 import { HeadView } from '../../../storage/head/head-view.ts';
 import { rowPieces } from '../../../storage/head/row-pieces.ts';
 import { Kernel, type KernelSettings, type Outcome, type Protocol } from '../../../storage/kernel/kernel.ts';
@@ -107,18 +108,53 @@ export class TestHead {
     while (this.kernel.freeRetired(work) > 0) between?.();
   }
 
+  /** The items that the head shows of a tenant, by labels; throws where they are not in order or in the wrong window. */
+  items(tenant: number = this.tenant): Map<string, HeadItem[]> {
+    const shown = new Map<string, HeadItem[]>();
+    for (const row of this.view.list(tenant + L.TENANT_ROWS)) {
+      const items = this.view.items(row, () => true);
+      items.forEach(({ timeMs, window }, i) => {
+        if (Math.floor(timeMs / WINDOW_MS) !== window) throw new Error('an item is in the wrong window');
+        if (i > 0 && timeMs < (items[i - 1] as HeadItem).timeMs) throw new Error('items are not sorted');
+      });
+      shown.set(keyOfLabels(this.view.labels(row)), items);
+    }
+    return shown;
+  }
+
+  /** The start timestamps of floats that have one, by labels and time: what their generation says of their time. */
+  starts(tenant: number = this.tenant): Map<string, Map<number, number>> {
+    const items = this.items(tenant);
+    const shown = new Map<string, Map<number, number>>();
+    for (const [key, samples] of this.content(tenant)) {
+      const told = (items.get(key) ?? []).filter(({ kind }) => kind === L.KIND_START);
+      const starts = new Map<number, number>();
+      for (const [time, { generation }] of [...samples].sort(([a], [b]) => a - b)) {
+        const last = told.findLast(({ timeMs, ...item }) => timeMs <= time && item.generation === generation);
+        const isOfWindow = last !== undefined && last.window === Math.floor(time / WINDOW_MS);
+        const start = isOfWindow ? Number(Buffer.from(last.bytes).readBigInt64LE()) : 0;
+        if (start !== 0) starts.set(time, start);
+      }
+      if (starts.size > 0) shown.set(key, starts);
+    }
+    return shown;
+  }
+
   /** All that the head shows of a tenant, by labels; throws where a chunk contradicts itself or another. */
   content(tenant: number = this.tenant): Map<string, ShownSeries> {
     const shown = new Map<string, ShownSeries>();
     for (const row of this.view.list(tenant + L.TENANT_ROWS)) {
-      const labels = this.view.labels(row);
-      const pairs = Array.from({ length: labels.length / 2 }, (_, i) => [labels[i * 2], labels[i * 2 + 1]]);
-      const key = JSON.stringify(pairs);
+      const key = keyOfLabels(this.view.labels(row));
       if (shown.has(key)) throw new Error(`two rows of ${key}`);
       shown.set(key, readRow(this.view, row));
     }
     return shown;
   }
+}
+
+/** As the model spells labels. */
+function keyOfLabels(labels: readonly string[]): string {
+  return JSON.stringify(Array.from({ length: labels.length / 2 }, (_, i) => [labels[i * 2], labels[i * 2 + 1]]));
 }
 
 /** The samples of a row, whose chunks must be sound and share no timestamp. */

@@ -8,6 +8,8 @@ export type WalRecord =
   | { readonly kind: 'samples'; readonly samples: readonly LoggedSample[] }
   | { readonly kind: 'seal'; readonly seal: unknown }
   | { readonly kind: 'chunks'; readonly chunks: readonly LoggedChunk[] }
+  | { readonly kind: 'items'; readonly items: readonly LoggedItem[] }
+  | { readonly kind: 'kept-items'; readonly items: readonly (LoggedItem & { readonly generation: number })[] }
   | { readonly kind: 'checkpoint'; readonly nextGeneration: number; readonly nextRef: bigint };
 
 export interface DefinedSeries {
@@ -19,6 +21,14 @@ export interface LoggedSample {
   readonly ref: bigint;
   readonly timestampMs: number;
   readonly bits: bigint;
+}
+
+export interface LoggedItem {
+  readonly ref: bigint;
+  /** 1 histogram, 2 float histogram, 3 exemplar, 4 start timestamp. */
+  readonly kind: number;
+  readonly timestampMs: number;
+  readonly bytes: Uint8Array;
 }
 
 export interface LoggedChunk {
@@ -79,6 +89,8 @@ export function decodeWalRecord(record: Uint8Array): WalRecord {
   if (type === 3) return { kind: 'seal', seal: JSON.parse(new TextDecoder().decode(record.slice(1))) };
   if (type === 4) return { kind: 'chunks', chunks: chunks(cursor) };
   if (type === 5) return { kind: 'checkpoint', nextGeneration: Number(cursor.uvarint()), nextRef: cursor.uvarint() };
+  if (type === 6) return { kind: 'items', items: items(cursor) };
+  if (type === 7) return { kind: 'kept-items', items: keptItems(cursor) };
   throw new RangeError(`record type ${type}`);
 }
 
@@ -133,6 +145,32 @@ function chunks(cursor: Cursor): LoggedChunk[] {
     const window = Number(cursor.uvarint());
     const generation = Number(cursor.uvarint());
     list.push({ ref, window, generation, xor: cursor.take(Number(cursor.uvarint())) });
+  }
+  return list;
+}
+
+function items(cursor: Cursor): LoggedItem[] {
+  const list: LoggedItem[] = [];
+  let ref = 0n;
+  let time = 0n;
+  while (!cursor.isAtEnd) {
+    const control = cursor.byte();
+    ref += control >= 128 ? 1n : cursor.zigzag();
+    time += control % 128 >= 64 ? 0n : cursor.zigzag();
+    const bytes = cursor.take(Number(cursor.uvarint()));
+    list.push({ ref, kind: control % 64, timestampMs: Number(time), bytes });
+  }
+  return list;
+}
+
+function keptItems(cursor: Cursor): (LoggedItem & { readonly generation: number })[] {
+  const list: (LoggedItem & { generation: number })[] = [];
+  while (!cursor.isAtEnd) {
+    const kind = cursor.byte();
+    const ref = cursor.uvarint();
+    const generation = Number(cursor.uvarint());
+    const timestampMs = Number(cursor.uvarint());
+    list.push({ ref, kind, timestampMs, generation, bytes: cursor.take(Number(cursor.uvarint())) });
   }
   return list;
 }

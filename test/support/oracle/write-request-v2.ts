@@ -2,7 +2,16 @@
  * Oracle for the walk over a remote write 2.0 request, as write-request.ts is for 1.0 and as strict: the symbols in one
  * list, then every series with its texts in place.
  */
-import { Damage, expectType, fieldsOf, type WireMetadata, type WireSeries } from './write-request.ts';
+import { readHistogram } from './histogram-message.ts';
+import { Damage, expectType, fieldsOf } from './wire-fields.ts';
+import {
+  exemplarOf,
+  type WireExemplar,
+  type WireHistogramField,
+  type WireMetadata,
+  type WireSample,
+  type WireSeries,
+} from './write-request.ts';
 
 /** What stands in the way of a whole request: 'damaged', or what is wrong with its symbols. */
 export type WholeProblem = 'damaged' | 'first-symbol' | 'older-version';
@@ -31,22 +40,25 @@ const NO_TEXT: Uint8Array = new Uint8Array(0);
 function readSeries(bytes: Uint8Array, symbols: readonly Uint8Array[]): WireSeries {
   const refs: number[] = [];
   const otherRefs: number[] = [];
-  const samples: WireSeries['samples'][number][] = [];
+  const samples: WireSample[] = [];
+  const histograms: WireHistogramField[] = [];
+  const exemplars: WireExemplar[] = [];
+  let place = 0;
   const metadata = { type: 0, help: 0, unit: 0 };
   let hasOddExemplar = false;
-  let histograms = 0;
-  let exemplars = 0;
   for (const { number, type, value, bytes: content } of fieldsOf(bytes)) {
     if (number > 5) continue;
     if (number === 1) refs.push(...readRefs(type, value, content));
     else expectType(type, 2);
-    if (number === 2) samples.push(readSample(content));
-    else if (number === 3) histograms++;
+    if (number === 2) samples.push({ ...readSample(content), place: place++ });
+    else if (number === 3) histograms.push({ ...readHistogram(content), place: place++ });
     else if (number === 4) {
-      const exemplarRefs = readExemplar(content);
-      otherRefs.push(...exemplarRefs);
-      hasOddExemplar ||= exemplarRefs.length % 2 === 1;
-      exemplars++;
+      const exemplar = readExemplar(content);
+      otherRefs.push(...exemplar.refs);
+      hasOddExemplar ||= exemplar.refs.length % 2 === 1;
+      const texts = labelsOf(exemplar.refs, symbols);
+      const stored = exemplarOf(texts, bytesOfLabels(texts), exemplar.bits, exemplar.timestampMs);
+      exemplars.push({ ...stored, place: place++ });
     } else if (number === 5) {
       readMetadata(content, metadata);
       otherRefs.push(metadata.help, metadata.unit);
@@ -54,23 +66,32 @@ function readSeries(bytes: Uint8Array, symbols: readonly Uint8Array[]): WireSeri
   }
   const hasOddRefs = refs.length % 2 === 1 || hasOddExemplar;
   const isBadRef = (ref: number): boolean => ref >= symbols.length;
-  const labels: [Uint8Array, Uint8Array][] = [];
-  for (let i = 0; i + 1 < refs.length; i += 2)
-    labels.push([symbols[refs[i] as number] ?? NO_TEXT, symbols[refs[i + 1] as number] ?? NO_TEXT]);
+  const labels = labelsOf(refs, symbols);
   const problem = (): NonNullable<WireSeries['v2']>['refused'] => {
-    if (samples.length + histograms === 0) return 'no-samples';
+    if (samples.length + histograms.length === 0) return 'no-samples';
     if ([...refs, ...otherRefs].some(isBadRef)) return 'symbol-ref';
     if (hasOddRefs) return 'odd-refs';
-    return samples.length > 0 && histograms > 0 ? 'both-kinds' : '';
+    return samples.length > 0 && histograms.length > 0 ? 'both-kinds' : '';
   };
   return {
     labels,
-    labelBytes: labels.reduce((sum, label) => sum + labelFieldBytes(label), 0),
+    labelBytes: bytesOfLabels(labels),
     samples,
     histograms,
     exemplars,
     v2: { refused: problem(), metadata: textsOf(metadata, symbols) },
   };
+}
+
+function labelsOf(refs: readonly number[], symbols: readonly Uint8Array[]): [Uint8Array, Uint8Array][] {
+  const labels: [Uint8Array, Uint8Array][] = [];
+  for (let i = 0; i + 1 < refs.length; i += 2)
+    labels.push([symbols[refs[i] as number] ?? NO_TEXT, symbols[refs[i + 1] as number] ?? NO_TEXT]);
+  return labels;
+}
+
+function bytesOfLabels(labels: WireSeries['labels']): number {
+  return labels.reduce((sum, label) => sum + labelFieldBytes(label), 0);
 }
 
 /** The length of a label as 1.0 writes it. */
@@ -106,25 +127,32 @@ function readRefs(type: number, value: bigint, content: Uint8Array): number[] {
   return refs;
 }
 
-function readSample(bytes: Uint8Array): { timestampMs: bigint; bits: bigint } {
-  const sample = { timestampMs: 0n, bits: 0n };
+function readSample(bytes: Uint8Array): { timestampMs: bigint; bits: bigint; startMs: bigint } {
+  const sample = { timestampMs: 0n, bits: 0n, startMs: 0n };
   for (const { number, type, value, bytes: content } of fieldsOf(bytes)) {
     if (number > 3) continue;
     expectType(type, number === 1 ? 1 : 0);
     if (number === 1) sample.bits = new DataView(content.buffer, content.byteOffset).getBigUint64(0, true);
     if (number === 2) sample.timestampMs = BigInt.asIntN(64, value);
+    if (number === 3) sample.startMs = BigInt.asIntN(64, value);
   }
   return sample;
 }
 
-function readExemplar(bytes: Uint8Array): number[] {
+function readExemplar(bytes: Uint8Array): { refs: number[]; bits: bigint; timestampMs: bigint } {
   const refs: number[] = [];
+  const exemplar = { refs, bits: 0n, timestampMs: 0n };
   for (const { number, type, value, bytes: content } of fieldsOf(bytes)) {
     if (number === 1) refs.push(...readRefs(type, value, content));
-    if (number === 2) expectType(type, 1);
-    if (number === 3) expectType(type, 0);
+    if (number === 2) {
+      expectType(type, 1);
+      exemplar.bits = new DataView(content.buffer, content.byteOffset).getBigUint64(0, true);
+    } else if (number === 3) {
+      expectType(type, 0);
+      exemplar.timestampMs = BigInt.asIntN(64, value);
+    }
   }
-  return refs;
+  return exemplar;
 }
 
 /** Several fields are one message: what comes later counts. */

@@ -4,17 +4,21 @@
  *
  * It is stricter than protobufjs in what no sender writes: a tag in more bytes than it needs, groups, a tenth byte of a
  * varint above 1, a known field under another wire type, and the symbols and series of remote write 2.0 (fields 4 and
- * 5) are damage to it. Exemplars and histograms are passed over unread.
+ * 5) are damage to it.
  */
+
+import { fixed64Field, labelField, varintField } from '../wire-writer.ts';
+import { readHistogram, type WireHistogram } from './histogram-message.ts';
+import { Damage, expectType, fieldsOf } from './wire-fields.ts';
 
 export interface WireSeries {
   /** As sent. */
   readonly labels: readonly (readonly [name: Uint8Array, value: Uint8Array])[];
   /** Bytes of the label fields, tags and all. */
   readonly labelBytes: number;
-  readonly samples: readonly { readonly timestampMs: bigint; readonly bits: bigint }[];
-  readonly histograms: number;
-  readonly exemplars: number;
+  readonly samples: readonly WireSample[];
+  readonly histograms: readonly WireHistogramField[];
+  readonly exemplars: readonly WireExemplar[];
   /** Of a series of 2.0. */
   readonly v2?: WireFacts;
 }
@@ -38,55 +42,24 @@ export interface FamilyMetadata extends WireMetadata {
   readonly family: Uint8Array;
 }
 
-export class Damage extends Error {}
+/** Where something stands among the samples, histograms and exemplars of its series. */
+interface Placed {
+  readonly place: number;
+}
 
-class WireReader {
-  readonly #bytes: Uint8Array;
-  at = 0;
+export type WireHistogramField = WireHistogram & Placed;
 
-  constructor(bytes: Uint8Array) {
-    this.#bytes = bytes;
-  }
+export interface WireSample extends Placed {
+  readonly timestampMs: bigint;
+  readonly bits: bigint;
+  /** Only 2.0 has it; 0 = none. */
+  readonly startMs?: bigint;
+}
 
-  get isAtEnd(): boolean {
-    return this.at === this.#bytes.length;
-  }
-
-  varint(): bigint {
-    let value = 0n;
-    for (let i = 0n; i < 10n; i++) {
-      const byte = this.#bytes[this.at++];
-      if (byte === undefined) throw new Damage('cut varint');
-      value |= BigInt(byte % 128) << (7n * i);
-      if (byte < 128) {
-        if (value >= 2n ** 64n) throw new Damage('a varint of more than 64 bits');
-        return value;
-      }
-    }
-    throw new Damage('a varint of more than ten bytes');
-  }
-
-  take(length: bigint): Uint8Array {
-    if (length > BigInt(this.#bytes.length - this.at)) throw new Damage('length past the end');
-    this.at += Number(length);
-    return this.#bytes.subarray(this.at - Number(length), this.at);
-  }
-
-  /** The next field: its number, wire type and content; of a varint the content is its value. */
-  field(): { number: number; type: number; value: bigint; bytes: Uint8Array } {
-    const start = this.at;
-    const tag = this.varint();
-    const size = this.at - start;
-    if (tag < 8n || tag >= 2n ** 32n || size > 5 || (tag < 128n && size > 1)) throw new Damage('bad tag');
-    const number = Number(tag / 8n);
-    const type = Number(tag % 8n);
-    const none = new Uint8Array(0);
-    if (type === 0) return { number, type, value: this.varint(), bytes: none };
-    if (type === 1) return { number, type, value: 0n, bytes: this.take(8n) };
-    if (type === 5) return { number, type, value: 0n, bytes: this.take(4n) };
-    if (type === 2) return { number, type, value: 0n, bytes: this.take(this.varint()) };
-    throw new Damage('unknown wire type');
-  }
+export interface WireExemplar extends Placed {
+  readonly timestampMs: bigint;
+  /** As it is stored, or why it is not. */
+  readonly stored: Uint8Array | 'labels' | 'too-long' | 'not-utf8';
 }
 
 /** The series of a decompressed request, or undefined if it is damaged anywhere. */
@@ -124,44 +97,22 @@ function readFamily(bytes: Uint8Array): FamilyMetadata {
   return { family: texts[2] as Uint8Array, type: kind, help: texts[4] as Uint8Array, unit: texts[5] as Uint8Array };
 }
 
-/** A field of a message, and the bytes that it takes. */
-export interface WireField {
-  readonly number: number;
-  readonly type: number;
-  readonly value: bigint;
-  readonly bytes: Uint8Array;
-  readonly size: number;
-}
-
-/** The fields of a message in their order; throws Damage. */
-export function* fieldsOf(bytes: Uint8Array): Generator<WireField> {
-  const reader = new WireReader(bytes);
-  while (!reader.isAtEnd) {
-    const start = reader.at;
-    const field = reader.field();
-    yield { ...field, size: reader.at - start };
-  }
-}
-
-export function expectType(type: number, wanted: number): void {
-  if (type !== wanted) throw new Damage('wrong wire type');
-}
-
 function readSeries(bytes: Uint8Array): WireSeries {
   const labels: [Uint8Array, Uint8Array][] = [];
-  const samples: { timestampMs: bigint; bits: bigint }[] = [];
+  const samples: WireSample[] = [];
   let labelBytes = 0;
-  let histograms = 0;
-  let exemplars = 0;
+  const histograms: WireHistogramField[] = [];
+  let place = 0;
+  const exemplars: WireExemplar[] = [];
   for (const { number, type, bytes: content, size } of fieldsOf(bytes)) {
     if (number > 4) continue;
     expectType(type, 2);
     if (number === 1) {
       labels.push(readLabel(content));
       labelBytes += size;
-    } else if (number === 2) samples.push(readSample(content));
-    else if (number === 3) exemplars++;
-    else histograms++;
+    } else if (number === 2) samples.push({ ...readSample(content), place: place++ });
+    else if (number === 3) exemplars.push({ ...readExemplar(content), place: place++ });
+    else histograms.push({ ...readHistogram(content), place: place++ });
   }
   return { labels, labelBytes, samples, histograms, exemplars };
 }
@@ -190,6 +141,61 @@ function readSample(bytes: Uint8Array): { timestampMs: bigint; bits: bigint } {
   return sample;
 }
 
+/** An exemplar in the one form in which it is stored: labels sorted, none empty; value and time where they are not 0. */
+function readExemplar(bytes: Uint8Array): Omit<WireExemplar, 'place'> {
+  const labels: [Uint8Array, Uint8Array][] = [];
+  let labelBytes = 0;
+  let bits = 0n;
+  let timestampMs = 0n;
+  for (const { number, type, value, bytes: content, size } of fieldsOf(bytes)) {
+    if (number === 1) {
+      expectType(type, 2);
+      labels.push(readLabel(content));
+      labelBytes += size;
+    } else if (number === 2) {
+      expectType(type, 1);
+      bits = new DataView(content.buffer, content.byteOffset).getBigUint64(0, true);
+    } else if (number === 3) {
+      expectType(type, 0);
+      timestampMs = BigInt.asIntN(64, value);
+    }
+  }
+  return exemplarOf(labels, labelBytes, bits, timestampMs);
+}
+
+/** How an exemplar is stored, or why it is not. */
+export function exemplarOf(
+  labels: WireSeries['labels'],
+  labelBytes: number,
+  bits: bigint,
+  timestampMs: bigint,
+): Omit<WireExemplar, 'place'> {
+  const verdict = labelBytes > MAX_EXEMPLAR_BYTES ? 'too-long' : exemplarLabels(labels, labelBytes);
+  if (typeof verdict === 'string') return { timestampMs, stored: verdict };
+  const stored = [
+    ...verdict.flatMap(([name, text]) => labelField(name, text)),
+    ...(bits === 0n ? [] : fixed64Field(2, bits)),
+    ...(timestampMs === 0n ? [] : varintField(3, timestampMs)),
+  ];
+  return { timestampMs, stored: Uint8Array.from(stored) };
+}
+
+const MAX_EXEMPLAR_BYTES = 4096;
+const MAX_EXEMPLAR_CHARACTERS = 128;
+
+function exemplarLabels(
+  labels: WireSeries['labels'],
+  labelBytes: number,
+): readonly (readonly [string, string])[] | 'labels' | 'too-long' | 'not-utf8' {
+  const verdict = canonicalLabels({ labels, labelBytes }, LIMITS);
+  if ('refused' in verdict) {
+    if (verdict.refused === 'not-utf8') return 'not-utf8';
+    return verdict.refused === 'empty-name' || verdict.refused === 'duplicate' ? 'labels' : 'too-long';
+  }
+  const characters = verdict.labels.reduce((sum, [name, value]) => sum + [...name].length + [...value].length, 0);
+  return characters > MAX_EXEMPLAR_CHARACTERS ? 'too-long' : verdict.labels;
+}
+
 export type LabelVerdict =
   | { readonly labels: readonly (readonly [name: string, value: string])[] }
   | {
@@ -216,8 +222,18 @@ export interface LabelLimits {
 const LIMITS: LabelLimits = { labels: 128, name: 1024, value: 16_384, series: 65_536 };
 
 /** The canonical form of a label set, or why it is refused; of several reasons the first in this function. */
-export function judgeLabels({ labels, labelBytes, v2 }: WireSeries, limits: LabelLimits = LIMITS): LabelVerdict {
+export function judgeLabels(series: WireSeries, limits: LabelLimits = LIMITS): LabelVerdict {
+  const { labelBytes, v2 } = series;
   if (v2 !== undefined && labelBytes > LIMITS.series) return { refused: 'series-too-long', actual: labelBytes };
+  const verdict = canonicalLabels(series, limits);
+  if ('refused' in verdict || verdict.labels.some(([name]) => name === '__name__')) return verdict;
+  return { refused: 'no-name', actual: 0 };
+}
+
+function canonicalLabels(
+  { labels, labelBytes }: Pick<WireSeries, 'labels' | 'labelBytes'>,
+  limits: LabelLimits,
+): LabelVerdict {
   if (labels.some(([name]) => name.length === 0)) return { refused: 'empty-name', actual: 0 };
   const present = labels.filter(([, value]) => value.length > 0);
   if (present.length > limits.labels) return { refused: 'too-many-labels', actual: present.length };
@@ -231,8 +247,7 @@ export function judgeLabels({ labels, labelBytes, v2 }: WireSeries, limits: Labe
   if (sorted.some(([name], i) => i > 0 && Buffer.compare(name, (sorted[i - 1] as [Uint8Array, Uint8Array])[0]) === 0))
     return { refused: 'duplicate', actual: 0 };
   const text = new TextDecoder('utf-8', { ignoreBOM: true });
-  const named = sorted.map(([name, value]) => [text.decode(name), text.decode(value)] as const);
-  return named.some(([name]) => name === '__name__') ? { labels: named } : { refused: 'no-name', actual: 0 };
+  return { labels: sorted.map(([name, value]) => [text.decode(name), text.decode(value)] as const) };
 }
 
 function isUtf8(bytes: Uint8Array): boolean {

@@ -126,13 +126,15 @@ const messages: Row[] = [
 /** A series that is refused beside one that is stored. */
 function refused(b: number, what: string, series: RawSeriesV2, reason: string, text: string): Row {
   const samples = (series.samples?.length ?? 0) + (series.histograms?.length ?? 0);
+  const exemplars = series.exemplars?.length ?? 0;
+  const dropped = exemplars === 0 ? '' : `; dropped ${exemplars} of ${exemplars} exemplars: ${exemplars} series`;
   return {
     b,
     what,
     send: postV2(rawRequestV2(SYMBOLS, [series, good])),
     status: 400,
     text: new RegExp(
-      `^stored 1 of ${samples + 1} samples; rejected ${samples}: ${text} \\{.*\\}; in all \\d .*${reason}\\n$`,
+      `^stored 1 of ${samples + 1} samples; rejected ${samples}: ${text} \\{.*\\}; in all \\d .*${reason}${dropped}\\n$`,
     ),
     written: [1, 0, 0],
     counts: { stored: 1, ...(samples > 0 ? { rejected: { [reason]: samples } } : {}) },
