@@ -17,7 +17,7 @@ import { type HaClusterStatus, type HaEvent, type HaLabels, HaPairs } from './he
 import { HeadWriter, type WriteOptions } from './head/head-writer.ts';
 import { KernelGuard } from './head/kernel-guard.ts';
 import { MetadataStore } from './head/metadata-store.ts';
-import { type OwnBlock, ownBlocks, replayLog } from './head/replay.ts';
+import { type OwnBlock, ownBlocks, type ReplayOutcome, replayLog } from './head/replay.ts';
 import { SecondDefinitions } from './head/second-definitions.ts';
 import { type Snapshot, Snapshots } from './head/snapshots.ts';
 import type { TenantLimits } from './head/tenant-limits.ts';
@@ -36,7 +36,7 @@ import type { Labels } from './model/labels.ts';
 import type { SeriesPolicy } from './model/series-policy.ts';
 import type { TimeRange } from './model/time-range.ts';
 import type { ReaderInit } from './select/reader.ts';
-import type { RecoveryProgress, RecoveryReport } from './wal/recovery.ts';
+import type { RecoveryProgress } from './wal/recovery.ts';
 import { listWalFiles, walDirectory } from './wal/segment.ts';
 import { Wal } from './wal/wal.ts';
 
@@ -374,7 +374,7 @@ async function openParts(options: DatabaseOptions, lock: DirectoryLock): Promise
   if (options.policy !== undefined || gaps !== undefined) admission = new SeriesAdmission(options.policy, gaps?.pairs);
   const metadata = new MetadataStore();
   const startedMs = clock.monotonicMs();
-  const report = await replayLog(fileSystem, directory, kernel, own, {
+  const replayed = await replayLog(fileSystem, directory, kernel, own, {
     onElection: (election) => gaps?.pairs.restore(election),
     onProgress: (progress) => onEvent({ kind: 'replay-progress', ...progress }),
     onDamage: (message) => onEvent({ kind: 'wal-damage', message }),
@@ -383,7 +383,7 @@ async function openParts(options: DatabaseOptions, lock: DirectoryLock): Promise
   const replay = { ms: clock.monotonicMs() - startedMs, samples: kernel.sampleCount() };
   const onBroken = (message: string): void => onEvent({ kind: 'failed', message });
   const guard = new KernelGuard(onBroken);
-  const wal = startWal(options, kernel, report.nextSegment, onBroken);
+  const wal = startWal(options, kernel, replayed.report.nextSegment, onBroken);
   const writer = new HeadWriter(kernel, guard, wal, clock, { admission, gaps, metadata });
   for (const tenant of kernel.tenantKeys()) writer.tenant(tenant);
   kernel.reserveNames([...options.externalLabels.filter((_, i) => i % 2 === 0), options.tenantLabelName]);
@@ -402,7 +402,7 @@ async function openParts(options: DatabaseOptions, lock: DirectoryLock): Promise
   const backgroundInit = { memory, reader: 0, dataDirectory: directory, blocksDirectory };
   const background = new BackgroundThread(executor, backgroundInit, onBroken);
   const extraRecords = (): Uint8Array[] => [...(gaps?.pairs.allRecords() ?? []), ...metadata.records()];
-  const checkpointer = startCheckpointer(options, { kernel, wal, background, clock }, report, extraRecords);
+  const checkpointer = startCheckpointer(options, { kernel, wal, background, clock }, replayed, extraRecords);
   const snapshots = new Snapshots();
   const collector = new HeadCollector({ kernel, wal, writer, snapshots, checkpointer }, options.deadSeriesAtLeast);
   const cutter = startCutter(
@@ -469,12 +469,13 @@ function startWal(
 function startCheckpointer(
   { fileSystem, directory, onEvent }: DatabaseOptions,
   parts: CheckpointerParts,
-  report: RecoveryReport,
+  { report, isStale }: ReplayOutcome,
   extraRecords: () => Uint8Array[],
 ): HeadCheckpointer {
   return new HeadCheckpointer(parts, {
     generation: report.nextGeneration,
     oldestSegment: oldestSegment(fileSystem, directory) ?? report.nextSegment,
+    isStale,
     extraRecords,
     onCheckpoint: (bytes, durationMs) => onEvent({ kind: 'checkpoint', bytes, durationMs }),
     onRetry: (message) => onEvent({ kind: 'retry', what: 'checkpoint', message }),

@@ -4,7 +4,7 @@
  *
  *   samples left the head since the last one ─► and there are full segments, or nothing was cut for a minute ─► write
  *
- * A start counts as a cut: nobody knows what the log of the last process still needs.
+ * At a start it is due if the log of the last process says that it held more than the head needs, or if it was damaged.
  */
 import type { BackgroundThread } from '../head/background-thread.ts';
 import type { WindowGeneration } from '../head/head-source.ts';
@@ -29,6 +29,8 @@ export interface CheckpointerSettings {
   readonly generation: number;
   /** The oldest segment that the log has at the start, or the number of the first one if it has none. */
   readonly oldestSegment: number;
+  /** Whether the log is worth writing anew already at the start. */
+  readonly isStale: boolean;
   /** Records that a checkpoint is to hold besides what is in the head. */
   readonly extraRecords: () => Uint8Array[];
   readonly onCheckpoint: (bytes: number, durationMs: number) => void;
@@ -49,7 +51,7 @@ export class HeadCheckpointer {
     this.#parts = parts;
     this.#settings = settings;
     this.#oldestSegment = settings.oldestSegment;
-    if (this.segments > 1) this.noteCut();
+    if (settings.isStale) this.noteCut();
   }
 
   /** Everything before this segment is in the last checkpoint, as far as it is needed. */

@@ -30,6 +30,15 @@ export interface ReplayListener {
   readonly onMetadata: (record: Uint8Array) => boolean;
 }
 
+export interface ReplayOutcome {
+  readonly report: RecoveryReport;
+  /**
+   * The log is worth writing anew: cuts were begun since its checkpoint, so that it holds what the head does not; or it is
+   * damaged, and would be at each start.
+   */
+  readonly isStale: boolean;
+}
+
 /** While it replays, the thread answers others this often. */
 const TURN_BYTES = 8 * 1024 * 1024;
 
@@ -63,10 +72,14 @@ export async function replayLog(
   kernel: Kernel,
   blocks: readonly OwnBlock[],
   listener: ReplayListener,
-): Promise<RecoveryReport> {
+): Promise<ReplayOutcome> {
   for (const { coverage } of blocks)
     kernel.cover(kernel.tenant(coverage.tenant), coverage.window, coverage.generation, BigInt(coverage.position));
-  const report = await replayOnce(recoverWal(fileSystem, dataDirectory, listener.onProgress), kernel, listener);
+  const { report, hasSeals } = await replayOnce(
+    recoverWal(fileSystem, dataDirectory, listener.onProgress),
+    kernel,
+    listener,
+  );
   if (kernel.orphanSamples > 0) {
     // A definition was damaged, and its second copy comes behind samples that need it. What is there already is met as
     // duplicates, and what makes no sense was reported.
@@ -76,21 +89,23 @@ export async function replayLog(
       onDamage: () => undefined,
     });
   }
-  reportDamage(report, kernel.orphanSamples, listener);
+  const isDamaged = reportDamage(report, kernel.orphanSamples, listener);
   freeRetired(kernel);
   kernel.continueLog(BigInt(report.nextSequence), report.nextGeneration);
-  return report;
+  return { report, isStale: hasSeals || isDamaged };
 }
 
 async function replayOnce(
   recovery: WalRecovery,
   kernel: Kernel,
   { onDamage, onElection, onMetadata }: ReplayListener,
-): Promise<RecoveryReport> {
+): Promise<{ report: RecoveryReport; hasSeals: boolean }> {
   let sinceTurn = 0;
+  let hasSeals = false;
   for (const { kind, sequence, payload, segment, offset } of recovery.frames()) {
     const election = payload[0] === L.RECORD_ELECTION ? readElection(payload) : undefined;
     if (election !== undefined) onElection(election);
+    hasSeals ||= payload[0] === L.RECORD_SEAL;
     const isDamaged = payload[0] === L.RECORD_METADATA && !onMetadata(payload);
     const status = isDamaged ? L.REPLAY_DAMAGED : kernel.replay(payload, BigInt(kind === 'checkpoint' ? 0 : sequence));
     if (status === L.OUT_OF_MEMORY) {
@@ -107,7 +122,7 @@ async function replayOnce(
     freeRetired(kernel);
     await nextTurn();
   }
-  return recovery.report;
+  return { report: recovery.report, hasSeals };
 }
 
 /** Tables that have grown leave their old ones, and there are no readers yet. */
@@ -115,11 +130,12 @@ function freeRetired(kernel: Kernel): void {
   for (let pieces = kernel.sealRetired(); pieces > 0; ) pieces = kernel.freeRetired(pieces);
 }
 
-/** Torn tails are not reported: nothing that was acknowledged was in them. */
-function reportDamage(report: RecoveryReport, orphanSamples: number, { onDamage }: ReplayListener): void {
+/** Torn tails are not reported: nothing that was acknowledged was in them. True if there was something to report. */
+function reportDamage(report: RecoveryReport, orphanSamples: number, { onDamage }: ReplayListener): boolean {
   for (const { file, offset, length, quarantine } of report.damages)
     onDamage(`${file} at ${offset}: ${length} bytes are damaged, kept as ${quarantine ?? '(could not be kept)'}`);
   for (const { first, last } of report.gaps) onDamage(`records ${first} to ${last} are missing`);
   if (report.missingInCheckpoint > 0) onDamage(`${report.missingInCheckpoint} records of the checkpoint are missing`);
   if (orphanSamples > 0) onDamage(`${orphanSamples} samples belong to series whose definitions are lost`);
+  return report.damages.length + report.gaps.length + report.missingInCheckpoint + orphanSamples > 0;
 }
