@@ -130,6 +130,7 @@ class Transcoder {
     } else {
       const value = this.#integer(field);
       if (kind === 'fixed64' || kind === 'sfixed64') this.#target.fixed64(value);
+      else if (kind === 'sint32') this.#target.uvarint(BigInt.asUintN(32, (value << 1n) ^ (value >> 31n)));
       else this.#target.uvarint(BigInt.asUintN(64, value));
     }
   }
@@ -261,7 +262,7 @@ function isTokenByte(byte: number | undefined): boolean {
 }
 
 function isInRange(value: bigint, { kind }: Field): boolean {
-  if (kind === 'fixed64') return BigInt.asUintN(64, value) === value;
+  if (kind === 'fixed64' || kind === 'uint64') return BigInt.asUintN(64, value) === value;
   if (kind === 'uint32') return BigInt.asUintN(32, value) === value;
-  return BigInt.asIntN(kind === 'enum' ? 32 : 64, value) === value;
+  return BigInt.asIntN(kind === 'enum' || kind === 'sint32' ? 32 : 64, value) === value;
 }

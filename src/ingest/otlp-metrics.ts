@@ -11,6 +11,7 @@
  * What becomes what: docs/formats/otlp.md. Source: prometheus storage/remote/otlptranslator/prometheusremotewrite.
  */
 import { type Attribute, type LabelMap, LabelNames, labelsOf, readAttribute } from './otlp-attributes.ts';
+import { readExponentialPoint } from './otlp-exponential.ts';
 import { type MetricKind, metricName } from './otlp-names.ts';
 import {
   type DataPoint,
@@ -169,8 +170,7 @@ export class MetricsTranslation {
     if (kind !== METRIC.gauge && kind !== METRIC.summary && temporality !== TEMPORALITY.cumulative) {
       refusal = temporality === TEMPORALITY.delta ? 'delta' : 'no-temporality';
     }
-    if (kind === METRIC.exponentialHistogram) refusal = 'exponential-histogram';
-    else if (translated === undefined) refusal ??= 'metric-name';
+    if (translated === undefined) refusal ??= 'metric-name';
     return {
       name,
       translated: translated ?? '',
@@ -202,7 +202,7 @@ export class MetricsTranslation {
   #write(
     resource: ResourceFacts,
     head: MetricHead,
-    { timeMs, attributes, samples }: DataPoint,
+    { timeMs, attributes, samples, histogram }: DataPoint,
   ): RefusalReason | undefined {
     if (timeMs === 0) return 'no-time';
     const translated = labelsOf(attributes, RESERVED, this.#names);
@@ -211,6 +211,7 @@ export class MetricsTranslation {
     resource.identify(labels);
     const length = lengthOf(labels) + head.translated.length;
     if (length > SERIES_MAX_LENGTH) return 'labels-too-long';
+    if (histogram !== undefined) return this.#writeHistogram(labels, head.translated, histogram);
     if (!this.#hasRoomFor((length + SAMPLE_BYTES) * samples.length)) return 'too-large';
     let sorted: string[] = [];
     for (const sample of samples) {
@@ -221,6 +222,15 @@ export class MetricsTranslation {
       this.#writer.sample(timeMs, sample.low, sample.high);
       this.#writer.endSeries();
     }
+    return undefined;
+  }
+
+  #writeHistogram(labels: LabelMap, name: string, histogram: Uint8Array): RefusalReason | undefined {
+    if (!this.#hasRoomFor(lengthOf(labels) + name.length + SAMPLE_BYTES + histogram.length)) return 'too-large';
+    labels.set('__name__', name);
+    this.#writer.beginSeries(pairsOf([...labels.keys()].sort(), labels));
+    this.#writer.histogram(histogram);
+    this.#writer.endSeries();
     return undefined;
   }
 
@@ -274,7 +284,7 @@ const READERS: ReadonlyMap<number, PointReader> = new Map([
   [METRIC.gauge, readNumberPoint],
   [METRIC.sum, readNumberPoint],
   [METRIC.histogram, readHistogramPoint],
-  [METRIC.exponentialHistogram, readPointTime],
+  [METRIC.exponentialHistogram, readExponentialPoint],
   [METRIC.summary, readSummaryPoint],
 ]);
 

@@ -24,6 +24,8 @@ export interface DataPoint {
   readonly attributes: readonly Attribute[];
   /** Those without a label come first. */
   readonly samples: readonly PointSample[];
+  /** A native histogram instead of samples: the message Histogram of remote write. */
+  readonly histogram?: Uint8Array | undefined;
   /** Why it can be no samples. */
   readonly refusal: RefusalReason | undefined;
 }
@@ -43,7 +45,7 @@ const STALE_LOW = 2;
 const STALE_HIGH = 0x7ff0_0000;
 
 /** Each becomes a series. Histograms of people have tens, the widest that programs make some hundreds. */
-const MAX_BUCKETS = 10_000;
+export const MAX_BUCKETS = 10_000;
 
 const TWO_32 = 0x1_0000_0000;
 const NS_PER_MS = 1_000_000;
@@ -154,7 +156,8 @@ function readQuantile(bytes: Uint8Array, from: number, to: number): PointSample 
   return { ...value, label: 'quantile', labelValue: decimal(quantile) };
 }
 
-function tooLarge(bytes: Uint8Array, from: number, to: number): DataPoint {
+/** A data point that is refused for its size. */
+export function tooLarge(bytes: Uint8Array, from: number, to: number): DataPoint {
   return { ...readPointTime(bytes, from, to), refusal: 'too-large' };
 }
 
@@ -172,7 +175,8 @@ export function decimal(value: number): string {
   return sign + (point > 0 ? digits.padEnd(point, '0') : `0.${'0'.repeat(-point)}${digits}`);
 }
 
-function isStale(flags: number): boolean {
+/** Whether the flags of a data point say that its series ends here. */
+export function isStale(flags: number): boolean {
   return (flags & NO_RECORDED_VALUE) !== 0;
 }
 
@@ -212,7 +216,7 @@ function signed(bytes: Uint8Array, at: number): number {
 }
 
 /** Nanoseconds to milliseconds, rounded down. Exact: 2^32 ns are 4294 ms and 967296 ns, and no term exceeds 2^53. */
-function timeOf(bytes: Uint8Array, at: number): number {
+export function timeOf(bytes: Uint8Array, at: number): number {
   const words = new DataView(bytes.buffer, bytes.byteOffset);
   const low = words.getUint32(at, true);
   const high = words.getUint32(at + 4, true);

@@ -60,14 +60,19 @@ class MessageCheck {
     const start = this.#at;
     const wanted = wireTypeOf(field.kind);
     if (wireType !== wanted) {
-      const isPacked = field.isRepeated && wireType === WireType.BYTES && wanted === WireType.FIXED64;
+      const isPacked = field.isRepeated && wireType === WireType.BYTES && wanted !== WireType.BYTES;
       if (!isPacked) throw damage(`${field.name} with wire type ${wireType}`, start);
-      if ((end - start) % 8 !== 0) throw damage(`${field.name} of ${end - start} bytes`, start);
+      if (wanted === WireType.VARINT) this.#checkVarints(end);
+      else if ((end - start) % 8 !== 0) throw damage(`${field.name} of ${end - start} bytes`, start);
     } else if (field.message !== undefined) {
       this.check(field.message, end, depth + 1);
     } else if (field.kind === 'string' && !isUtf8(this.#bytes.subarray(start, end))) {
       throw damage(`${field.name} is not valid UTF-8`, start);
     }
+  }
+
+  #checkVarints(end: number): void {
+    while (this.#at < end) this.#uvarint(end, MAX_VARINT_BYTES);
   }
 
   /** Where the content of a field ends; its beginning, after the length of bytes, becomes the current position. */
@@ -164,6 +169,26 @@ export class FieldCursor {
       value |= ((this.#bytes[at] as number) & 0x7f) << shift;
     }
     return value >>> 0;
+  }
+
+  /** A varint of 32 bits whose sign is its last one. */
+  sint32(): number {
+    const value = this.uint32();
+    return (value >>> 1) ^ -(value & 1);
+  }
+
+  /** Appends the unsigned varints that stand one behind the other. */
+  packed64(values: bigint[]): void {
+    let value = 0n;
+    let shift = 0n;
+    for (let at = this.from; at < this.to; at++) {
+      const byte = this.#bytes[at] as number;
+      value |= BigInt(byte & 0x7f) << shift;
+      shift += 7n;
+      if (byte >= 0x80) continue;
+      values.push(BigInt.asUintN(64, value));
+      value = shift = 0n;
+    }
   }
 
   /** A varint of 64 bits in two's complement. */

@@ -3,7 +3,7 @@
 const TEXTS = {
   delta: 'delta temporality is not accepted: send cumulative',
   'no-temporality': 'neither cumulative nor delta',
-  'exponential-histogram': 'exponential histograms are not accepted yet: send explicit buckets',
+  'exponential-range': 'a scale below -4, or buckets beyond 2^31: no native histogram has them',
   'unknown-kind': 'no gauge, sum, histogram or summary in it',
   'metric-name': 'nothing is left of the metric name without special characters',
   'label-name': 'nothing is left of an attribute key without special characters',

@@ -14,8 +14,10 @@ export type FieldKind =
   | 'int64'
   | 'message'
   | 'sfixed64'
+  | 'sint32'
   | 'string'
-  | 'uint32';
+  | 'uint32'
+  | 'uint64';
 
 export interface Field {
   readonly number: number;
@@ -51,8 +53,10 @@ const SCALARS: ReadonlySet<string> = new Set<FieldKind>([
   'fixed64',
   'int64',
   'sfixed64',
+  'sint32',
   'string',
   'uint32',
+  'uint64',
 ]);
 
 const definitions = protobuf.loadSync(fileURLToPath(new URL('../../proto/opentelemetry.proto', import.meta.url)));

@@ -2,7 +2,7 @@
  * Writes a WriteRequest of remote write 1.0 by hand: values go in as the two halves of their bits, so that a staleness
  * marker stays one. It is not compressed, since it only goes to the kernel of this process.
  *
- *   WriteRequest = (0A length TimeSeries)*        TimeSeries = (0A length Label)* (12 length Sample)*
+ *   WriteRequest = (0A length TimeSeries)*        TimeSeries = (0A length Label)* (12 length Sample | 22 length Histogram)*
  *   Label = 0A length name | 12 length value      Sample = 09 value f64 LE | 10 timestamp uvarint
  *
  * Source: prometheus prompb/types.proto.
@@ -55,6 +55,13 @@ export class WriteRequestWriter {
     this.#series.u8(0x12);
     this.#series.u8(sample.length); // At most 19.
     this.#series.raw(sample.bytes);
+  }
+
+  /** A native histogram of the series that was begun: the message Histogram. */
+  histogram(message: Uint8Array): void {
+    this.#series.u8(0x22);
+    this.#series.uvarint(message.length);
+    this.#series.raw(message);
   }
 
   endSeries(): void {

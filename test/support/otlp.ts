@@ -7,6 +7,7 @@ import { transcodeJson } from '../../src/ingest/otlp-json.ts';
 import { MetricsTranslation } from '../../src/ingest/otlp-metrics.ts';
 import { EXPORT_REQUEST } from '../../src/ingest/otlp-schema.ts';
 import { readWriteRequest } from './oracle/write-request.ts';
+import { WriteRequest } from './protocol.ts';
 
 /** `double_bits` has the number and the wire form of `as_double`, so that NaN payloads pass. */
 const SOURCE = `
@@ -37,7 +38,13 @@ const SOURCE = `
     repeated fixed64 bucket_counts = 6; repeated double explicit_bounds = 7; repeated Exemplar exemplars = 8;
     repeated KeyValue attributes = 9; uint32 flags = 10; optional double min = 11; optional double max = 12;
   }
-  message ExponentialPoint { repeated KeyValue attributes = 1; fixed64 time_unix_nano = 3; fixed64 count = 4; }
+  message ExponentialPoint {
+    repeated KeyValue attributes = 1; fixed64 start_time_unix_nano = 2; fixed64 time_unix_nano = 3; fixed64 count = 4;
+    optional double sum = 5; sint32 scale = 6; fixed64 zero_count = 7; Buckets positive = 8; Buckets negative = 9;
+    uint32 flags = 10; repeated Exemplar exemplars = 11; optional double min = 12; optional double max = 13;
+    double zero_threshold = 14;
+  }
+  message Buckets { sint32 offset = 1; repeated uint64 bucket_counts = 2; }
   message Quantile { double quantile = 1; double value = 2; }
   message SummaryDataPoint {
     fixed64 start_time_unix_nano = 2; fixed64 time_unix_nano = 3; fixed64 count = 4; double sum = 5;
@@ -96,6 +103,15 @@ export interface SummaryPoint extends PointBase {
   readonly sum?: number;
   readonly quantileValues?: readonly { readonly quantile?: number; readonly value?: number }[];
 }
+export interface ExponentialPoint extends PointBase {
+  readonly count?: string;
+  readonly sum?: number;
+  readonly scale?: number;
+  readonly zeroCount?: string;
+  readonly zeroThreshold?: number;
+  readonly positive?: { readonly offset?: number; readonly bucketCounts: readonly (string | number)[] };
+  readonly negative?: { readonly offset?: number; readonly bucketCounts: readonly (string | number)[] };
+}
 export interface Metric {
   readonly name?: string;
   readonly unit?: string;
@@ -107,7 +123,7 @@ export interface Metric {
   };
   readonly histogram?: { readonly dataPoints: readonly HistogramPoint[]; readonly aggregationTemporality?: number };
   readonly exponentialHistogram?: {
-    readonly dataPoints: readonly PointBase[];
+    readonly dataPoints: readonly ExponentialPoint[];
     readonly aggregationTemporality?: number;
   };
   readonly summary?: { readonly dataPoints: readonly SummaryPoint[] };
@@ -163,6 +179,8 @@ function bitsOf(value: number | string): string {
 export interface Translated {
   /** `name{label="value"} value@timestamp`, one for each sample in the order written; a NaN is its bits. */
   readonly samples: string[];
+  /** The same for native histograms: `name{…} {count 3 sum 1.5 schema 2 zero 1 + offset:delta,delta … − …}@timestamp`. */
+  readonly histograms: string[];
   readonly refused: string;
   readonly refusedPoints: number;
   readonly batches: number;
@@ -172,9 +190,11 @@ export interface Translated {
 export function translate(bytes: Uint8Array): Translated {
   const translation = new MetricsTranslation(bytes);
   const samples: string[] = [];
+  const histograms: string[] = [];
   let batches = 0;
   for (const { body } of translation.batches()) {
     batches++;
+    histograms.push(...histogramsIn(body));
     const series = readWriteRequest(body);
     if (series === undefined) throw new Error('the body of a batch is damaged');
     for (const { labels, samples: rows } of series) {
@@ -183,7 +203,57 @@ export function translate(bytes: Uint8Array): Translated {
     }
   }
   const { refusals } = translation;
-  return { samples, refused: refusals.text(), refusedPoints: refusals.dataPoints, batches };
+  return { samples, histograms, refused: refusals.text(), refusedPoints: refusals.dataPoints, batches };
+}
+
+function histogramsIn(body: Uint8Array): string[] {
+  const { timeseries = [] } = WriteRequest.toObject(WriteRequest.decode(body), { longs: String }) as DecodedRequest;
+  return timeseries.flatMap(({ labels = [], histograms = [] }) =>
+    histograms.map((h) => {
+      bits[0] = BigInt(h.sum ?? 0);
+      const parts = [`count ${h.countInt} sum ${valueText(bits[0])} schema ${h.schema ?? 0}`];
+      parts.push(`zero ${h.zeroCountInt} within ${h.zeroThreshold}`);
+      parts.push(...layoutText('+', h.positiveSpans, h.positiveDeltas));
+      parts.push(...layoutText('−', h.negativeSpans, h.negativeDeltas));
+      return `${seriesText(labels.map(({ name, value }) => [name, value]))} {${parts.join(' ')}}@${h.timestamp}`;
+    }),
+  );
+}
+
+interface DecodedRequest {
+  readonly timeseries?: readonly {
+    readonly labels?: readonly { readonly name: string; readonly value: string }[];
+    readonly histograms?: readonly DecodedHistogram[];
+  }[];
+}
+
+interface DecodedSpan {
+  readonly offset?: number;
+  readonly length?: number;
+}
+
+interface DecodedHistogram {
+  readonly countInt?: string;
+  readonly sum?: string;
+  readonly schema?: number;
+  readonly zeroCountInt?: string;
+  readonly zeroThreshold?: number;
+  readonly positiveSpans?: readonly DecodedSpan[];
+  readonly positiveDeltas?: readonly string[];
+  readonly negativeSpans?: readonly DecodedSpan[];
+  readonly negativeDeltas?: readonly string[];
+  readonly timestamp?: string;
+}
+
+/** `+5:4,-2,1 12:3`: sign, then of each span its offset and its deltas. */
+function layoutText(sign: string, spans: readonly DecodedSpan[] = [], deltas: readonly string[] = []): string[] {
+  let at = 0;
+  const texts = spans.map(({ offset = 0, length = 0 }) => {
+    at += length;
+    return `${offset}:${deltas.slice(at - length, at).join(',')}`;
+  });
+  if (at !== deltas.length) throw new Error(`${deltas.length} deltas for ${at} buckets`);
+  return texts.length === 0 ? [] : [sign + texts.join(' ')];
 }
 
 /** The same for its JSON form. */

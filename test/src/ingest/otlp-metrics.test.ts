@@ -283,8 +283,6 @@ describe('target_info', () => {
 
   test('is there for a resource whose data points are refused', () => {
     expect(infoOf([sum('x', [one], true, DELTA)])).toEqual([`${labels} 1@${AT_MS}`]);
-    const exponentialHistogram = { dataPoints: [{ timeUnixNano: AT }], aggregationTemporality: CUMULATIVE };
-    expect(infoOf([{ name: 'e', exponentialHistogram }])).toEqual([`${labels} 1@${AT_MS}`]);
   });
 });
 
@@ -299,12 +297,6 @@ describe('what is refused is named and counted, and the rest is stored', () => {
       /^refused 1 data point of "h": delta temporality/,
     ],
     ['a sum without temporality', sum('s', [one], true, 0), 1, /neither cumulative nor delta/],
-    [
-      'an exponential histogram',
-      { name: 'e', exponentialHistogram: { dataPoints: [{ timeUnixNano: AT }], aggregationTemporality: CUMULATIVE } },
-      1,
-      /"e": exponential histograms are not accepted yet/,
-    ],
     ['a metric of a kind that is not known', { name: 'n' }, 0, /^refused 0 data points of "n": no gauge, sum/],
     [
       'a metric whose name vanishes',
