@@ -98,6 +98,9 @@ export async function serveDatabase(options: ServeOptions = {}): Promise<Running
     tenantLabelName: settings.tenantLabelName,
     defaultTenant: settings.defaultTenantId,
     idleCutMs: settings.idleCutMs,
+    ...(settings.haReplicaLabel === undefined
+      ? {}
+      : { ha: { replica: settings.haReplicaLabel, clusters: settings.haClusterLabels } }),
     walSyncIntervalMs: settings.walSync === 'interval' ? settings.walSyncIntervalMs : 0,
     times: {
       futureMs: settings.futureMs,

@@ -140,6 +140,9 @@ test.each([
   ['receive.default-tenant-id', 'a/b', `want 1 to 150 of A-Z a-z 0-9 ! . _ * ' ( ) - and neither "." nor ".."`],
   ['receive.tenant-header', 'X Tenant', 'want the name of an HTTP header'],
   ['receive.tenant-label-name', '__tenant__', 'label names that begin with __ are reserved'],
+  ['receive.relabel-config-file', '', 'want a file'],
+  ['ha.replica-label', 'a-b', 'want a label name: letters, digits and _, no digit first, and not __name__'],
+  ['ha.cluster-label', '__name__', 'want a label name: letters, digits and _, no digit first, and not __name__'],
   ['log.level', 'loud', 'want one of debug, info, warn, error'],
   ['log.format', 'xml', 'want one of logfmt, json'],
 ])('--%s=%s is refused with what is wanted', (name, value, wanted) => {
@@ -152,6 +155,18 @@ test.each([
 
 test('the same external label twice is refused', () => {
   expect(refusal(['label=a="1"', 'label=a="2"'])).toContain('the label a is given twice');
+});
+
+test('cluster labels are a list in either form, and go with a replica label', () => {
+  const replica = 'ha.replica-label=__replica__';
+  const both = { haReplicaLabel: '__replica__', haClusterLabels: ['cluster', 'prometheus'] };
+  expect(settings([replica, 'ha.cluster-label=cluster, prometheus'])).toMatchObject(both);
+  expect(settings([replica, 'ha.cluster-label=cluster', 'ha.cluster-label=prometheus,cluster'])).toMatchObject(both);
+  expect(settings([replica], { VARVE_HA_CLUSTER_LABEL: 'cluster,prometheus' })).toMatchObject(both);
+  const alone = '--ha.replica-label and --ha.cluster-label go together: one is given without the other';
+  expect(refusal([replica])).toBe(alone);
+  expect(refusal(['ha.cluster-label=cluster'])).toBe(alone);
+  expect(refusal([replica, 'ha.cluster-label=a,__replica__'])).toContain('must not be the replica label __replica__');
 });
 
 test('an external label may not take the place of the tenant label', () => {
