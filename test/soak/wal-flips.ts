@@ -5,6 +5,8 @@
 import * as L from '../../storage/kernel/layout.ts';
 import { type RecoveredFrame, recoverWal, type WalRecovery } from '../../storage/wal/recovery.ts';
 import { OpenedDatabase } from '../support/opened-database.ts';
+import { writeRequest } from '../support/remote-write.ts';
+import { writeRequestV2 } from '../support/remote-write-v2.ts';
 import { SimFileSystem, seededChance } from '../support/sim-file-system.ts';
 import { SimMachine } from '../support/sim-machine.ts';
 
@@ -15,6 +17,10 @@ const RECORD_TYPES: readonly number[] = [
   L.RECORD_SEAL,
   L.RECORD_CHUNKS,
   L.RECORD_CHECKPOINT,
+  L.RECORD_ITEMS,
+  L.RECORD_KEPT_ITEMS,
+  L.RECORD_METADATA,
+  L.RECORD_ELECTION,
 ];
 const TENANTS = ['a', 'b'];
 const HOUR_MS = 3_600_000;
@@ -53,13 +59,19 @@ export async function writeLog(): Promise<FlippableLog> {
   const disk = new SimFileSystem();
   disk.makeDirectory('/data');
   const machine = new SimMachine(disk, START_MS + 48 * HOUR_MS, seededChance(1));
-  const opened = await OpenedDatabase.open(machine, { walSegmentBytes: SEGMENT_BYTES });
+  const opened = await OpenedDatabase.open(machine, {
+    walSegmentBytes: SEGMENT_BYTES,
+    ha: { replica: 'replica', clusters: ['cluster'] },
+  });
   for (let n = 0; n < 2000; n++) {
     for (const tenant of TENANTS) {
       const fromMs = START_MS + n * 300_000;
       const samples = Array.from({ length: 10 }, (_, i) => [fromMs + i * 30_000, Math.sin(n + i)] as const);
       await opened.write(tenant, samples, n % 5);
+      // A start timestamp of its own is an item; so are histograms and exemplars.
+      await opened.database.write(tenant, counterRequest(fromMs, n), { protocol: 'v2' });
     }
+    await opened.database.write('a', pairRequest(START_MS + n * 300_000, n));
     machine.clock.advance(300);
     // Few turns: a cut is under way most of the time, its seal in the log and its checkpoint not yet written.
     await machine.turns(2);
@@ -98,6 +110,31 @@ export function flipBytes(
     onProgress(tally);
   }
   return tally;
+}
+
+/** With a start timestamp and metadata that change. */
+function counterRequest(timestampMs: number, n: number): Uint8Array {
+  return writeRequestV2([
+    {
+      labels: [['__name__', 'counter']],
+      samples: [[timestampMs, n, timestampMs - 1000]],
+      metadata: { type: 1, help: `help ${n}` },
+    },
+  ]);
+}
+
+/** Of a replica of a pair, whose cluster is new now and then: each is an election. */
+function pairRequest(timestampMs: number, n: number): Uint8Array {
+  return writeRequest([
+    {
+      labels: [
+        ['__name__', 'up'],
+        ['cluster', String(Math.floor(n / 10))],
+        ['replica', 'x'],
+      ],
+      samples: [[timestampMs, 1]],
+    },
+  ]);
 }
 
 function readLog(disk: SimFileSystem): FlippableLog {
