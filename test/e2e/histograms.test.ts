@@ -34,6 +34,7 @@ import {
 import { type WrittenSeries, writeRequest } from '../support/remote-write.ts';
 import { bitsOf, labelText } from '../support/series.ts';
 import { TemporaryDirectory } from '../support/temporary-directory.ts';
+import { until } from '../support/until.ts';
 import { Varve } from '../support/varve.ts';
 
 const HOUR_MS = 3_600_000;
@@ -210,7 +211,29 @@ describe.skipIf(!peers.prometheus || !peers.promtool)('native histograms and Pro
     expect(answerDifferences(await reader.query(floats), await peer.query(floats))).toEqual([]);
   }, 60_000);
 
-  async function send(to: Prometheus, all: readonly WrittenSeries[]): Promise<void> {
+  test('what is sent to Varve is in its answers and in its block, which a Prometheus takes over', async () => {
+    await using varve = await Varve.start();
+    await send(varve, series);
+    expectSame(await readHistograms(varve.url, everything), series);
+    expectSame(await readHistogramChunks(varve.url, everything), series);
+    // The first window is cut when the head spans more than 3 h.
+    const tick = { labels: [['__name__', 'tick']] as const, samples: [[startMs + 3.4 * HOUR_MS, 1]] as const };
+    expect((await varve.write(writeRequest([tick]))).status).toBe(204);
+    await until('the cut of the first window', () => varve.blocks().length > 0);
+    expectSame(await readHistograms(varve.url, everything), series);
+    expectSame(await readHistogramChunks(varve.url, everything), series);
+    const [block] = varve.blocks();
+    const data = join(directory.path, 'taken-over');
+    mkdirSync(join(data, 'wal'), { recursive: true });
+    cpSync(join(varve.directory, 'bucket', block?.ulid as string), join(data, block?.ulid as string), {
+      recursive: true,
+    });
+    await using own = await Prometheus.start({ directory: data, flags: [FEATURE] });
+    expectSame(await readHistogramChunks(own.url, everything), series);
+    for (const expression of QUERIES) await compare(own, expression);
+  }, 60_000);
+
+  async function send(to: Prometheus | Varve, all: readonly WrittenSeries[]): Promise<void> {
     for (const request of requestsOf(all, startMs, SCRAPES)) {
       expect(await to.write(writeRequest(request))).toEqual({ status: 204, text: '' });
     }
