@@ -12,7 +12,7 @@
  */
 import { type Attribute, type LabelMap, LabelNames, labelsOf, readAttribute } from './otlp-attributes.ts';
 import { readExponentialPoint } from './otlp-exponential.ts';
-import { type MetricKind, metricName } from './otlp-names.ts';
+import { type MetricKind, metricName, unitName } from './otlp-names.ts';
 import {
   type DataPoint,
   type PointReader,
@@ -40,7 +40,16 @@ const REQUEST = { resourceMetrics: 1 } as const;
 const RESOURCE_METRICS = { resource: 1, scopeMetrics: 2 } as const;
 const RESOURCE = { attributes: 1 } as const;
 const SCOPE_METRICS = { metrics: 2 } as const;
-const METRIC = { name: 1, unit: 3, gauge: 5, sum: 7, histogram: 9, exponentialHistogram: 10, summary: 11 } as const;
+const METRIC = {
+  name: 1,
+  description: 2,
+  unit: 3,
+  gauge: 5,
+  sum: 7,
+  histogram: 9,
+  exponentialHistogram: 10,
+  summary: 11,
+} as const;
 /** Of a gauge, sum, histogram or summary. */
 const DATA = { dataPoints: 1, temporality: 2, isMonotonic: 3 } as const;
 const TEMPORALITY = { delta: 1, cumulative: 2 } as const;
@@ -77,6 +86,11 @@ interface MetricHead {
   readonly read: PointReader;
   /** Why none of its data points is taken. */
   readonly refusal: RefusalReason | undefined;
+  readonly description: string;
+  /** In Prometheus' words. */
+  readonly unit: string;
+  /** As in MetricMetadata of remote write. */
+  readonly type: number;
   /** Where its gauge, sum, histogram or summary lies. */
   readonly from: number;
   readonly to: number;
@@ -128,11 +142,19 @@ export class MetricsTranslation {
 
   *#metric(resource: ResourceFacts, head: MetricHead): Generator<WriteBatch, void, undefined> {
     const cursor = new FieldCursor(this.#bytes, head.from, head.to);
+    let isDescribed = head.refusal !== undefined;
     while (cursor.next()) {
       if (cursor.number !== DATA.dataPoints) continue;
+      if (!isDescribed) this.#describe(head);
+      isDescribed = true;
       this.#addPoint(resource, head, head.read(this.#bytes, cursor.from, cursor.to));
       if (this.#isBatchFull()) yield this.#takeBatch();
     }
+  }
+
+  #describe({ type, translated, description, unit }: MetricHead): void {
+    if (this.#hasRoomFor(translated.length + description.length + unit.length))
+      this.#writer.metadata(type, translated, description, unit);
   }
 
   #resourceAttributes(from: number, to: number): Attribute[] {
@@ -151,9 +173,10 @@ export class MetricsTranslation {
   /** Undefined if it has no data that is known. */
   #metricHead(from: number, to: number): MetricHead | undefined {
     const cursor = new FieldCursor(this.#bytes, from, to);
-    let [name, unit, kind, dataFrom, dataTo] = ['', '', 0, 0, 0];
+    let [name, description, unit, kind, dataFrom, dataTo] = ['', '', '', 0, 0, 0];
     while (cursor.next()) {
       if (cursor.number === METRIC.name) name = cursor.text();
+      else if (cursor.number === METRIC.description) description = cursor.text();
       else if (cursor.number === METRIC.unit) unit = cursor.text();
       else if (READERS.has(cursor.number)) [kind, dataFrom, dataTo] = [cursor.number, cursor.from, cursor.to];
     }
@@ -176,6 +199,9 @@ export class MetricsTranslation {
       translated: translated ?? '',
       read: refusal === undefined ? read : readPointTime,
       refusal,
+      description,
+      unit: unitName(unit),
+      type: kind === METRIC.sum && !isMonotonic ? METADATA_TYPE.gauge : (TYPES.get(kind) ?? 0),
       from: dataFrom,
       to: dataTo,
     };
@@ -278,6 +304,16 @@ export class MetricsTranslation {
     return batch;
   }
 }
+
+/** Of remote write's MetricMetadata. Source: prometheus prompb/types.proto. */
+const METADATA_TYPE = { counter: 1, gauge: 2, histogram: 3, summary: 5 } as const;
+const TYPES: ReadonlyMap<number, number> = new Map([
+  [METRIC.gauge, METADATA_TYPE.gauge],
+  [METRIC.sum, METADATA_TYPE.counter],
+  [METRIC.histogram, METADATA_TYPE.histogram],
+  [METRIC.exponentialHistogram, METADATA_TYPE.histogram],
+  [METRIC.summary, METADATA_TYPE.summary],
+]);
 
 /** By the field that they are in. */
 const READERS: ReadonlyMap<number, PointReader> = new Map([

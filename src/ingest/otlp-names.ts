@@ -61,6 +61,13 @@ export function metricName(name: string, unit: string, kind: MetricKind): string
   return /^\d/.test(joined) ? `_${joined}` : joined;
 }
 
+/** The unit in Prometheus' words: `By/s` is `bytes_per_second`, '' has none. */
+export function unitName(unit: string): string {
+  const words: string[] = [];
+  addUnit(words, unit);
+  return words.join('_');
+}
+
 /** Appends the words of a unit that are not among the name's already. */
 function addUnit(words: string[], unit: string): void {
   const slash = unit.indexOf('/');

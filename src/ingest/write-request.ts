@@ -2,7 +2,7 @@
  * Writes a WriteRequest of remote write 1.0 by hand: values go in as the two halves of their bits, so that a staleness
  * marker stays one. It is not compressed, since it only goes to the kernel of this process.
  *
- *   WriteRequest = (0A length TimeSeries)*        TimeSeries = (0A length Label)* (12 length Sample | 22 length Histogram)*
+ *   WriteRequest = (0A length TimeSeries | 1A length MetricMetadata)*        TimeSeries = (0A length Label)* (12 length Sample | 22 length Histogram)*
  *   Label = 0A length name | 12 length value      Sample = 09 value f64 LE | 10 timestamp uvarint
  *
  * Source: prometheus prompb/types.proto.
@@ -26,6 +26,23 @@ export class WriteRequestWriter {
   /** TimeSeries so far: one for each time that a series was begun. */
   get seriesCount(): number {
     return this.#seriesCount;
+  }
+
+  /** What is said of a metric. Type and name as in MetricMetadata. */
+  metadata(type: number, family: string, help: string, unit: string): void {
+    const body = this.#label;
+    body.reset();
+    body.u8(0x08);
+    body.uvarint(type);
+    body.u8(0x12);
+    body.text(family);
+    body.u8(0x22);
+    body.text(help);
+    body.u8(0x2a);
+    body.text(unit);
+    this.#body.u8(0x1a);
+    this.#body.uvarint(body.length);
+    this.#body.raw(body.bytes);
   }
 
   /** Begins a series. Its samples follow, then `endSeries`. */

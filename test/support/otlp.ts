@@ -114,6 +114,7 @@ export interface ExponentialPoint extends PointBase {
 }
 export interface Metric {
   readonly name?: string;
+  readonly description?: string;
   readonly unit?: string;
   readonly gauge?: { readonly dataPoints: readonly NumberPoint[] };
   readonly sum?: {

@@ -188,6 +188,26 @@ describe('OTLP metrics', () => {
   });
 });
 
+test('what is said of metrics is at /api/v1/metadata, in the words of Prometheus', async () => {
+  const points = { dataPoints: [{ timeUnixNano: nano(nowMs), asInt: '1' }] };
+  const buckets = { dataPoints: [{ timeUnixNano: nano(nowMs), count: '0' }], aggregationTemporality: CUMULATIVE };
+  const model = request([
+    { name: 'memory', description: 'What is used.', unit: 'By', gauge: points },
+    { name: 'io', description: 'Bytes.', unit: 'By/s', sum: { ...points, aggregationTemporality: CUMULATIVE } },
+    { name: 'requests', sum: { ...points, aggregationTemporality: CUMULATIVE, isMonotonic: true } },
+    { name: 'latency', description: 'How long.', unit: 'ms', histogram: buckets },
+    { name: 'refused', description: 'Not stored.', sum: { ...points, aggregationTemporality: DELTA } },
+  ]);
+  expect((await post(asProtobuf(model), { tenant: 'described' })).status).toBe(200);
+  const response = await fetch(`${api.url}/api/v1/metadata`, { headers: { 'x-scope-orgid': 'described' } });
+  expect(((await response.json()) as { data: unknown }).data).toEqual({
+    io_bytes_per_second: [{ type: 'gauge', help: 'Bytes.', unit: 'bytes_per_second' }],
+    latency_milliseconds: [{ type: 'histogram', help: 'How long.', unit: 'milliseconds' }],
+    memory_bytes: [{ type: 'gauge', help: 'What is used.', unit: 'bytes' }],
+    requests_total: [{ type: 'counter', help: '', unit: '' }],
+  });
+});
+
 test('the largest request there may be has room when it is alone', async () => {
   await using small = await serveDatabase({ settings: { memoryBudgetBytes: 64 * MIB } });
   const model = request([gauge('good', '1')]);
