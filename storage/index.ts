@@ -22,7 +22,7 @@ export { CorruptionError, LimitError, StorageError, type StorageErrorKind } from
 export type { MetricMetadata } from './model/extras.ts';
 export { type HistogramRow, ResetHint } from './model/histogram.ts';
 export { encodeHistogramMessage } from './model/histogram-message.ts';
-export type { Labels } from './model/labels.ts';
+export { compareUtf8, type Labels } from './model/labels.ts';
 export { Matcher, type MatcherType } from './model/matcher.ts';
 export { SampleBuffer } from './model/sample-buffer.ts';
 export type { SeriesPolicy } from './model/series-policy.ts';

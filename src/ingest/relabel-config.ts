@@ -43,6 +43,7 @@ function parseRule(node: ConfigNode): RelabelRule {
     targetLabel: given.target_label?.text() ?? '',
     replacement: given.replacement?.text() ?? DEFAULT_REPLACEMENT,
     modulus: given.modulus === undefined ? 0n : modulusOf(given.modulus),
+    known: new Map(),
   };
   checkTarget(rule, given, node);
   checkOthers(rule, given, node);

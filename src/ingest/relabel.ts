@@ -2,9 +2,9 @@
  * Relabelling: rules that change the labels of a series or drop it, as Prometheus has them in relabel_configs. Regular
  * expressions are RE2, match the whole value, and `.` matches a newline too. Source: Prometheus, model/relabel/relabel.go.
  */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { RE2JS } from 're2js';
-import type { Labels } from '../../storage/index.ts';
+import { compareUtf8, type Labels } from '../../storage/index.ts';
 import { expandTemplate } from './go-template.ts';
 import { LabelBuilder } from './label-builder.ts';
 import { simpleLowerCase, simpleUpperCase } from './simple-case.ts';
@@ -34,7 +34,18 @@ export interface RelabelRule {
   readonly targetLabel: string;
   readonly replacement: string;
   readonly modulus: bigint;
+  /** What the expression made of texts before: labels have few names, and many series the same values. */
+  readonly known: Map<string, Match | null>;
 }
+
+/** A text that matches: what `targetLabel` and `replacement` are with its groups. */
+interface Match {
+  readonly target: string;
+  readonly replacement: string;
+}
+
+/** Then a rule forgets what it knows. */
+const MAX_KNOWN = 10_000;
 
 /** The labels that the rules make of some, sorted, none empty; undefined if they drop the series. */
 export function relabel(labels: Labels, rules: readonly RelabelRule[]): Labels | undefined {
@@ -42,19 +53,19 @@ export function relabel(labels: Labels, rules: readonly RelabelRule[]): Labels |
   for (const rule of rules) if (!applyRule(rule, builder)) return undefined;
   return builder
     .entries()
-    .sort(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
+    .sort(([a], [b]) => compareUtf8(a, b))
     .flat();
 }
 
 /** Whether the series is kept. */
 function applyRule(rule: RelabelRule, labels: LabelBuilder): boolean {
-  const { regex, targetLabel } = rule;
+  const { targetLabel } = rule;
   const value = rule.sourceLabels.map((name) => labels.get(name)).join(rule.separator);
   switch (rule.action) {
     case 'keep':
-      return regex.testExact(value);
+      return matchOf(rule, value) !== null;
     case 'drop':
-      return !regex.testExact(value);
+      return matchOf(rule, value) === null;
     case 'keepequal':
       return labels.get(targetLabel) === value;
     case 'dropequal':
@@ -75,44 +86,54 @@ function applyRule(rule: RelabelRule, labels: LabelBuilder): boolean {
       mapNames(rule, labels);
       break;
     case 'labeldrop':
-      for (const [name] of labels.entries()) if (regex.testExact(name)) labels.remove(name);
+      for (const [name] of labels.entries()) if (matchOf(rule, name) !== null) labels.remove(name);
       break;
     case 'labelkeep':
-      for (const [name] of labels.entries()) if (!regex.testExact(name)) labels.remove(name);
+      for (const [name] of labels.entries()) if (matchOf(rule, name) === null) labels.remove(name);
       break;
   }
   return true;
 }
 
-function replace({ regex, targetLabel, replacement }: RelabelRule, value: string, labels: LabelBuilder): void {
-  const expand = expanderOf(regex, value);
-  if (expand === undefined) return;
-  const target = expand(targetLabel);
-  if (target !== '') labels.set(target, expand(replacement));
+function replace(rule: RelabelRule, value: string, labels: LabelBuilder): void {
+  const match = matchOf(rule, value);
+  if (match !== null && match.target !== '') labels.set(match.target, match.replacement);
 }
 
-function mapNames({ regex, replacement }: RelabelRule, labels: LabelBuilder): void {
+function mapNames(rule: RelabelRule, labels: LabelBuilder): void {
   for (const [name, value] of labels.entries()) {
-    const target = expanderOf(regex, name)?.(replacement);
+    const match = matchOf(rule, name);
     // A name that comes out empty is no label.
-    if (target !== undefined && target !== '') labels.set(target, value);
+    if (match !== null && match.replacement !== '') labels.set(match.replacement, value);
   }
 }
 
-/** What puts the groups of the match into a template; undefined if the text does not match. */
-function expanderOf(regex: RE2JS, text: string): ((template: string) => string) | undefined {
+function matchOf(rule: RelabelRule, text: string): Match | null {
+  const { known } = rule;
+  let match = known.get(text);
+  if (match !== undefined) return match;
+  match = findMatch(rule, text);
+  if (known.size === MAX_KNOWN) known.clear();
+  known.set(text, match);
+  return match;
+}
+
+function findMatch({ regex, targetLabel, replacement }: RelabelRule, text: string): Match | null {
+  // Without groups a faster engine answers.
+  if (!regex.testExact(text)) return null;
+  if (!targetLabel.includes('$') && !replacement.includes('$')) return { target: targetLabel, replacement };
   const matcher = regex.matcher(text);
-  if (!matcher.matches()) return undefined;
+  if (!matcher.matches()) return null;
   const names = regex.namedGroups();
   const groupOf = (group: number | string): string | undefined => {
     const number = typeof group === 'number' ? group : Object.hasOwn(names, group) ? names[group] : undefined;
     if (number === undefined || number > regex.groupCount()) return undefined;
     return matcher.group(number) ?? undefined;
   };
-  return (template) => (template.includes('$') ? expandTemplate(template, groupOf) : template);
+  return { target: expandTemplate(targetLabel, groupOf), replacement: expandTemplate(replacement, groupOf) };
 }
 
 /** The last eight bytes of the MD5, as a number: what Prometheus takes the modulus of. */
 function hashOf(value: string): bigint {
-  return createHash('md5').update(value).digest().readBigUInt64BE(8);
+  return hash('md5', value, 'buffer').readBigUInt64BE(8);
 }
