@@ -184,3 +184,22 @@ test('exemplars and start timestamps are in the block, after a crash too', async
   const decoded = Exemplar.decode(exemplars[0]?.[0]?.message as Uint8Array).toJSON();
   expect(decoded).toEqual({ labels: [{ name: 'job', value: 'a' }], value: 7, timestamp: String(START_MS + 1500) });
 });
+
+test('what senders say of a metric family is in each block that has a series of it', async () => {
+  const write = async (name: string, timeMs: number, help: string): Promise<void> => {
+    const series = { labels: [['__name__', name]] as const, samples: [[timeMs, 1]] as const };
+    const body = writeRequestV2([{ ...series, metadata: { type: 1, help, unit: 'requests' } }]);
+    expect((await opened.database.write('a', body, { compression: 'snappy', protocol: 'v2' })).message).toBe('');
+  };
+  await write('first_total', START_MS, 'First.');
+  await write('second_total', START_MS + WINDOW_MS, 'Zweite: é€😀');
+  await write('second_total', START_MS + WINDOW_MS + 1000, 'Later.');
+  await cutAll();
+  const [first, second] = await blocks();
+  const known = { type: 'counter', unit: 'requests' };
+  expect(await first?.metadata()).toEqual([{ ...known, family: 'first_total', help: 'First.' }]);
+  expect(await second?.metadata()).toEqual([
+    { ...known, family: 'second_total', help: 'Later.' },
+    { ...known, family: 'second_total', help: 'Zweite: é€😀' },
+  ]);
+});
