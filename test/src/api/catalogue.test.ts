@@ -15,6 +15,7 @@ import { TemporaryDirectory } from '../../support/temporary-directory.ts';
 import { until } from '../../support/until.ts';
 import { ACCESS, WEB_CONFIG } from './catalogue/access.ts';
 import { BODIES } from './catalogue/bodies.ts';
+import { HISTOGRAMS } from './catalogue/histograms.ts';
 import { REMOTE_WRITE_V2 } from './catalogue/remote-write-v2.ts';
 import {
   type Answer,
@@ -36,15 +37,12 @@ import { SAMPLES } from './catalogue/samples.ts';
 import { LIMITS, TENANTS } from './catalogue/tenants.ts';
 import { exchange, type ServeOptions, serve, serveDatabase, statusOf, write } from './serve.ts';
 
-const ROWS: readonly Row[] = [...BODIES, ...REMOTE_WRITE_V2, ...SAMPLES, ...TENANTS, ...ACCESS];
+const ROWS: readonly Row[] = [...BODIES, ...REMOTE_WRITE_V2, ...HISTOGRAMS, ...SAMPLES, ...TENANTS, ...ACCESS];
 
 /** Rows that need more than one answer stand below, or where what they need is. */
 const ELSEWHERE: Readonly<Record<number, string>> = {
   21: 'below',
   42: 'compaction and downsampling',
-  43: 'histograms',
-  44: 'histograms',
-  45: 'exemplars',
   47: 'below',
   49: 'test/src/api/auth.test.ts',
   57: 'below',
