@@ -10,6 +10,11 @@ test('kill -9 under load, at any moment: nothing acknowledged is lost or doubled
   expect(tally.refused).toBeGreaterThan(0);
 }, 180_000);
 
+test('with --wal.sync=interval, too, kill -9 loses nothing', async () => {
+  const tally = await runCrashes({ kind: 'kill', rounds: 3, flags: ['--wal.sync=interval', '--wal.sync-interval=1h'] });
+  expect(tally).toMatchObject({ rounds: 3, violations: [] });
+}, 180_000);
+
 test.skipIf(!peers.root)(
   'power cuts under load, at any moment: nothing acknowledged is lost or doubled, nothing refused appears',
   async () => {

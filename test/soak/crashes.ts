@@ -20,6 +20,8 @@ export interface CrashOptions {
   readonly rounds: number;
   /** The negative control: a disk that does not sync. Only a power cut shows it. */
   readonly isUnsynced?: boolean;
+  /** Of the server. */
+  readonly flags?: readonly string[];
   readonly log?: (line: string) => void;
 }
 
@@ -75,7 +77,7 @@ async function runDirectory(options: CrashOptions, rounds: number, tally: CrashT
   using temporary = new TemporaryDirectory('crashes');
   const directory = join(disk?.path ?? temporary.path, 'data');
   const machine = { segmentBytes: SEGMENT_BYTES, isUnsynced: options.isUnsynced ?? false };
-  await using varve = await Varve.start({ directory, machine });
+  await using varve = await Varve.start({ directory, machine, flags: options.flags ?? [] });
   const load = new DurableLoad(SHAPE);
   for (let round = 0; round < rounds; round++) {
     const before = load.journal.count('acknowledged');
@@ -87,7 +89,7 @@ async function runDirectory(options: CrashOptions, rounds: number, tally: CrashT
     for (const moment of await crashAt(wanted, varve, disk)) tally.hits[moment]++;
     await running;
     disk?.powerOn();
-    await varve.restart();
+    await varve.restart(options.flags);
     tally.rounds++;
     const violations = load.journal.violations(await readStreamed(varve.url, load.wholeRange));
     tally.violations.push(...violations);
