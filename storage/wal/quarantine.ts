@@ -21,6 +21,7 @@ export function keepAside(
   const source = new SalvagedFile(fileSystem, file.path);
   try {
     fileSystem.makeDirectory(directory);
+    fileSystem.syncDirectory(dataDirectory);
     const target = fileSystem.open(path, 'create');
     try {
       source.copy(offset, length, target, 0);
