@@ -233,6 +233,35 @@ describe.skipIf(!peers.prometheus || !peers.promtool)('native histograms and Pro
     for (const expression of QUERIES) await compare(own, expression);
   }, 60_000);
 
+  test('what was acknowledged is there after kill -9, and sent again is a duplicate', async () => {
+    await using varve = await Varve.start();
+    await send(varve, series);
+    await varve.kill();
+    await varve.restart();
+    expectSame(await readHistogramChunks(varve.url, everything), series);
+    await send(varve, series);
+    expectSame(await readHistograms(varve.url, everything), series);
+  }, 60_000);
+
+  test('what a Prometheus sends on is what it was sent', async () => {
+    await using varve = await Varve.start();
+    const url = `${varve.url}/api/v1/write`;
+    const flags = [FEATURE, '--web.enable-remote-write-receiver'];
+    await using between = await Prometheus.start({ flags, remoteWrite: [{ url, send_native_histograms: true }] });
+    // It sends on what is younger than itself.
+    const from = Math.ceil(Date.now() / 1000) * 1000 + 1000;
+    const scrapes = 30;
+    const young = histogramSeries(from, scrapes).filter(({ labels }) => !labels[0]?.[1].startsWith('gauge_'));
+    for (const request of requestsOf(young, from, scrapes))
+      expect(await between.write(writeRequest(request))).toEqual({ status: 204, text: '' });
+    const query: ReadQuery = { startMs: from, endMs: from + scrapes * 15_000, matchers: EVERYTHING };
+    const count = (content: ReturnType<typeof sent>): number =>
+      [...content.values()].reduce((sum, { floats, histograms }) => sum + floats.length + histograms.length, 0);
+    const wanted = count(sent(young));
+    await until('all that was sent', async () => count(essences(await readHistograms(varve.url, query))) >= wanted);
+    expectSame(await readHistograms(varve.url, query), young);
+  }, 60_000);
+
   async function send(to: Prometheus | Varve, all: readonly WrittenSeries[]): Promise<void> {
     for (const request of requestsOf(all, startMs, SCRAPES)) {
       expect(await to.write(writeRequest(request))).toEqual({ status: 204, text: '' });

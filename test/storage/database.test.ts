@@ -140,6 +140,46 @@ test('what is said of metrics outlives power cuts and checkpoints, and is in the
   expect([...opened.database.metadata('b')]).toEqual([]);
 });
 
+test('histograms, exemplars and start times outlive power cuts and checkpoints, and are in the block', async () => {
+  const labels = [['__name__', 'm']] as const;
+  /** Into the window that is cut first, and into the one that is not cut. */
+  const write = async (database: OpenedDatabase['database']): Promise<void> => {
+    for (const timeMs of [START_MS, START_MS + 2 * WINDOW_MS]) {
+      const exemplars = [{ value: 0.5, timestamp: timeMs + 1 }];
+      const histograms = [{ countInt: 3, zeroCountInt: 3, sum: 1, timestamp: timeMs + 2 }];
+      const samples = [[timeMs, 7, timeMs - 5]] as const;
+      await database.write('a', writeRequestV2([{ labels, samples, exemplars }]), { protocol: 'v2' });
+      await database.write('a', writeRequestV2([{ labels, histograms }]), { protocol: 'v2' });
+    }
+  };
+  /** Kinds and times of what the head has in these windows. */
+  const items = ({ database }: OpenedDatabase, windows: readonly number[]): string[] => {
+    const view = new HeadView(database.readerInit().memory, 9);
+    const snapshot = database.snapshot('a', ALWAYS);
+    const [row] = view.list(snapshot.handle + L.TENANT_ROWS);
+    database.release(snapshot.id);
+    return view
+      .items(row as number, (window) => windows.includes(window - START_MS / WINDOW_MS))
+      .map(({ kind, timeMs }) => `${kind} at ${(timeMs - START_MS) % WINDOW_MS}`);
+  };
+  const written = [`${L.KIND_START} at 0`, `${L.KIND_EXEMPLAR} at 1`, `${L.KIND_HISTOGRAM} at 2`];
+  let opened = await OpenedDatabase.open(machine);
+  await write(opened.database);
+  crash();
+  opened = await OpenedDatabase.open(machine);
+  expect(items(opened, [0, 2])).toEqual([...written, ...written]);
+  await write(opened.database);
+  expect(items(opened, [0, 2])).toEqual([...written, ...written]);
+  await opened.write('a', fiveHours);
+  await machine.until('both cuts', () => opened.database.stats().cuts === 2);
+  await machine.until('a checkpoint', () => opened.database.stats().walSegments === 1, { steps: 400 });
+  expect(disk.paths().filter((path) => /bucket.*varve-(exemplars|start-times)$/.test(path)).length).toBe(2);
+  crash();
+  opened = await OpenedDatabase.open(machine);
+  expect(items(opened, [0])).toEqual([]);
+  expect(items(opened, [2])).toEqual(written);
+});
+
 test('a full disk costs cuts and checkpoints nothing but time', async () => {
   const opened = await OpenedDatabase.open(machine, { walSegmentBytes: 512 });
   await opened.write('a', fiveHours);
