@@ -9,7 +9,9 @@
  */
 import { ByteWriter } from '../../storage/index.ts';
 import { type Attribute, readAttribute } from './otlp-attributes.ts';
-import { type DataPoint, isStale, MAX_BUCKETS, type PointReader, timeOf, tooLarge } from './otlp-points.ts';
+import type { PointExemplar } from './otlp-exemplars.ts';
+import { timeAt } from './otlp-numbers.ts';
+import { addExemplar, type DataPoint, isStale, MAX_BUCKETS, type PointReader, tooLarge } from './otlp-points.ts';
 import { FieldCursor } from './otlp-protobuf.ts';
 import { WireType } from './otlp-schema.ts';
 
@@ -23,6 +25,7 @@ const POINT = {
   positive: 8,
   negative: 9,
   flags: 10,
+  exemplars: 11,
 } as const;
 const BUCKETS = { offset: 1, counts: 2 } as const;
 const HISTOGRAM = {
@@ -72,19 +75,21 @@ export const readExponentialPoint: PointReader = (bytes, from, to) => {
   const words = new DataView(bytes.buffer, bytes.byteOffset);
   const cursor = new FieldCursor(bytes, from, to);
   const attributes: Attribute[] = [];
+  const exemplars: PointExemplar[] = [];
   let [timeMs, flags, scale] = [0, 0, 0];
   let [count, zeroCount, sum] = [0n, 0n, 0n];
   let [positive, negative]: (Buckets | undefined)[] = [NO_BUCKETS, NO_BUCKETS];
   while (cursor.next()) {
     const { number } = cursor;
     if (number === POINT.attributes) attributes.push(readAttribute(bytes, cursor.from, cursor.to));
-    else if (number === POINT.time) timeMs = timeOf(bytes, cursor.from);
+    else if (number === POINT.time) timeMs = timeAt(bytes, cursor.from);
     else if (number === POINT.count) count = words.getBigUint64(cursor.from, true);
     else if (number === POINT.sum) sum = words.getBigUint64(cursor.from, true);
     else if (number === POINT.scale) scale = cursor.sint32();
     else if (number === POINT.zeroCount) zeroCount = words.getBigUint64(cursor.from, true);
     else if (number === POINT.positive) positive = readBuckets(bytes, cursor.from, cursor.to);
     else if (number === POINT.negative) negative = readBuckets(bytes, cursor.from, cursor.to);
+    else if (number === POINT.exemplars) addExemplar(exemplars, bytes, cursor);
     else if (number === POINT.flags) flags = cursor.uint32();
   }
   if (positive === undefined || negative === undefined) return tooLarge(bytes, from, to);
@@ -92,7 +97,14 @@ export const readExponentialPoint: PointReader = (bytes, from, to) => {
     ? { count: 0n, zeroCount: 0n, sum: STALE, scale: 0, positive: NO_BUCKETS, negative: NO_BUCKETS }
     : { count, zeroCount, sum, scale, positive, negative };
   const histogram = encode({ timeMs, ...facts });
-  const point: DataPoint = { timeMs, attributes, samples: [], histogram, refusal: undefined };
+  const point: DataPoint = {
+    timeMs,
+    attributes,
+    samples: [],
+    histogram,
+    exemplars: exemplars.map(({ message }) => message),
+    refusal: undefined,
+  };
   return histogram === undefined ? { ...point, refusal: 'exponential-range' } : point;
 };
 

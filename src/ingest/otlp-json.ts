@@ -3,7 +3,7 @@
  * the way is the same for both. Names are looked up in tables, so `__proto__` is an unknown name like any other.
  *
  * As in protobuf's JSON mapping: 64-bit integers are strings or numbers, doubles may be "NaN", "Infinity", "-Infinity",
- * bytes are base64, null is an absent field, unknown names are skipped. Beyond it: names may also be those of the
+ * bytes are base64 (IDs of traces and spans hexadecimal, as OTLP has it), null is an absent field, unknown names are skipped. Beyond it: names may also be those of the
  * definition (`data_points`), enums are numbers or names, as Prometheus takes them.
  */
 import { isUtf8 } from 'node:buffer';
@@ -15,6 +15,9 @@ import { ProtobufWriter } from './protobuf-writer.ts';
 const NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
 const INTEGER = /^-?\d{1,20}$/;
 const BASE64 = /^[A-Za-z0-9+/_-]*={0,2}$/;
+const HEX = /^(?:[0-9A-Fa-f]{2})*$/;
+/** Bytes that OTLP writes in hexadecimal. */
+const IDS: ReadonlySet<string> = new Set(['trace_id', 'span_id']);
 const WORDS: ReadonlyMap<string, number> = new Map([
   ['NaN', Number.NaN],
   ['Infinity', Number.POSITIVE_INFINITY],
@@ -118,8 +121,10 @@ class Transcoder {
     } else if (kind === 'bytes') {
       const start = this.#at;
       const text = this.#string();
-      if (!BASE64.test(text)) throw this.#damage(`${field.name} is not base64`, start);
-      this.#target.content(Buffer.from(text, 'base64'));
+      const isId = IDS.has(field.name);
+      if (isId ? !HEX.test(text) : !BASE64.test(text))
+        throw this.#damage(`${field.name} is not ${isId ? 'hexadecimal' : 'base64'}`, start);
+      this.#target.content(Buffer.from(text, isId ? 'hex' : 'base64'));
     } else if (kind === 'bool') {
       const start = this.#at;
       const word = this.#token();

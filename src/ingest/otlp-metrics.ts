@@ -21,6 +21,7 @@ import {
   readNumberPoint,
   readPointTime,
   readSummaryPoint,
+  readSumPoint,
 } from './otlp-points.ts';
 import { checkMessage, FieldCursor } from './otlp-protobuf.ts';
 import { type RefusalReason, Refusals } from './otlp-refusals.ts';
@@ -66,6 +67,8 @@ const POINT_MAX_BYTES: number = 8 * 1024 * 1024;
 const REQUEST_MAX_BYTES: number = 256 * 1024 * 1024;
 /** The engine's limit in UTF-8; here in UTF-16 units, which are never more. The engine's own answer is more precise. */
 const SERIES_MAX_LENGTH = 65_536;
+/** Tag and length. */
+const EXEMPLAR_FRAME_BYTES = 6;
 /** A sample, its timestamp and the framing of its series. */
 const SAMPLE_BYTES = 40;
 
@@ -228,7 +231,7 @@ export class MetricsTranslation {
   #write(
     resource: ResourceFacts,
     head: MetricHead,
-    { timeMs, attributes, samples, histogram }: DataPoint,
+    { timeMs, attributes, samples, histogram, exemplars = [] }: DataPoint,
   ): RefusalReason | undefined {
     if (timeMs === 0) return 'no-time';
     const translated = labelsOf(attributes, RESERVED, this.#names);
@@ -237,8 +240,8 @@ export class MetricsTranslation {
     resource.identify(labels);
     const length = lengthOf(labels) + head.translated.length;
     if (length > SERIES_MAX_LENGTH) return 'labels-too-long';
-    if (histogram !== undefined) return this.#writeHistogram(labels, head.translated, histogram);
-    if (!this.#hasRoomFor((length + SAMPLE_BYTES) * samples.length)) return 'too-large';
+    if (histogram !== undefined) return this.#writeHistogram(labels, head.translated, histogram, exemplars);
+    if (!this.#hasRoomFor((length + SAMPLE_BYTES) * samples.length + exemplarBytes(samples))) return 'too-large';
     let sorted: string[] = [];
     for (const sample of samples) {
       distinguish(labels, head.translated, sample);
@@ -246,16 +249,24 @@ export class MetricsTranslation {
       if (sorted.length !== labels.size) sorted = [...labels.keys()].sort();
       this.#writer.beginSeries(pairsOf(sorted, labels));
       this.#writer.sample(timeMs, sample.low, sample.high);
+      for (const exemplar of sample.exemplars ?? []) this.#writer.exemplar(exemplar);
       this.#writer.endSeries();
     }
     return undefined;
   }
 
-  #writeHistogram(labels: LabelMap, name: string, histogram: Uint8Array): RefusalReason | undefined {
-    if (!this.#hasRoomFor(lengthOf(labels) + name.length + SAMPLE_BYTES + histogram.length)) return 'too-large';
+  #writeHistogram(
+    labels: LabelMap,
+    name: string,
+    histogram: Uint8Array,
+    exemplars: readonly Uint8Array[],
+  ): RefusalReason | undefined {
+    const bytes = lengthOf(labels) + name.length + SAMPLE_BYTES + histogram.length + exemplarBytes([{ exemplars }]);
+    if (!this.#hasRoomFor(bytes)) return 'too-large';
     labels.set('__name__', name);
     this.#writer.beginSeries(pairsOf([...labels.keys()].sort(), labels));
     this.#writer.histogram(histogram);
+    for (const exemplar of exemplars) this.#writer.exemplar(exemplar);
     this.#writer.endSeries();
     return undefined;
   }
@@ -318,7 +329,7 @@ const TYPES: ReadonlyMap<number, number> = new Map([
 /** By the field that they are in. */
 const READERS: ReadonlyMap<number, PointReader> = new Map([
   [METRIC.gauge, readNumberPoint],
-  [METRIC.sum, readNumberPoint],
+  [METRIC.sum, readSumPoint],
   [METRIC.histogram, readHistogramPoint],
   [METRIC.exponentialHistogram, readExponentialPoint],
   [METRIC.summary, readSummaryPoint],
@@ -328,6 +339,12 @@ const READERS: ReadonlyMap<number, PointReader> = new Map([
 function distinguish(labels: LabelMap, name: string, { suffix, label, labelValue }: PointSample): void {
   labels.set('__name__', name + suffix);
   if (label !== '') labels.set(label, labelValue);
+}
+
+function exemplarBytes(samples: readonly Pick<PointSample, 'exemplars'>[]): number {
+  let bytes = 0;
+  for (const { exemplars = [] } of samples) for (const { length } of exemplars) bytes += length + EXEMPLAR_FRAME_BYTES;
+  return bytes;
 }
 
 function lengthOf(labels: LabelMap): number {

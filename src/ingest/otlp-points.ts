@@ -3,6 +3,8 @@
  * halves, a 64-bit integer becomes the nearest double.
  */
 import { type Attribute, readAttribute } from './otlp-attributes.ts';
+import { type PointExemplar, readExemplar } from './otlp-exemplars.ts';
+import { doubleAt, signedAt, timeAt, unsignedAt } from './otlp-numbers.ts';
 import { FieldCursor } from './otlp-protobuf.ts';
 import type { RefusalReason } from './otlp-refusals.ts';
 
@@ -16,6 +18,8 @@ export interface PointSample {
   /** The halves of the value's bits. */
   readonly low: number;
   readonly high: number;
+  /** Messages of remote write. */
+  readonly exemplars?: readonly Uint8Array[];
 }
 
 export interface DataPoint {
@@ -26,6 +30,8 @@ export interface DataPoint {
   readonly samples: readonly PointSample[];
   /** A native histogram instead of samples: the message Histogram of remote write. */
   readonly histogram?: Uint8Array | undefined;
+  /** Of the native histogram; messages of remote write. */
+  readonly exemplars?: readonly Uint8Array[];
   /** Why it can be no samples. */
   readonly refusal: RefusalReason | undefined;
 }
@@ -35,8 +41,8 @@ export type PointReader = (bytes: Uint8Array, from: number, to: number) => DataP
 
 /** In every kind of data point. */
 const TIME = 3;
-const NUMBER = { double: 4, int: 6, attributes: 7, flags: 8 } as const;
-const HISTOGRAM = { count: 4, sum: 5, counts: 6, bounds: 7, attributes: 9, flags: 10 } as const;
+const NUMBER = { double: 4, exemplars: 5, int: 6, attributes: 7, flags: 8 } as const;
+const HISTOGRAM = { count: 4, sum: 5, counts: 6, bounds: 7, exemplars: 8, attributes: 9, flags: 10 } as const;
 const SUMMARY = { count: 4, sum: 5, quantiles: 6, attributes: 7, flags: 8 } as const;
 const QUANTILE = { quantile: 1, value: 2 } as const;
 
@@ -44,11 +50,13 @@ const NO_RECORDED_VALUE = 1;
 const STALE_LOW = 2;
 const STALE_HIGH = 0x7ff0_0000;
 
+/** Of a data point; the rest are left out. */
+const MAX_EXEMPLARS = 1000;
+
 /** Each becomes a series. Histograms of people have tens, the widest that programs make some hundreds. */
 export const MAX_BUCKETS = 10_000;
 
 const TWO_32 = 0x1_0000_0000;
-const NS_PER_MS = 1_000_000;
 
 /** A number on its way to being the halves of its bits. Nothing in it outlives a call. */
 const scratch = new Float64Array(1);
@@ -58,28 +66,50 @@ const scratchWords = new Uint32Array(scratch.buffer);
 export const readPointTime: PointReader = (bytes, from, to) => {
   const cursor = new FieldCursor(bytes, from, to);
   let timeMs = 0;
-  while (cursor.next()) if (cursor.number === TIME) timeMs = timeOf(bytes, cursor.from);
+  while (cursor.next()) if (cursor.number === TIME) timeMs = timeAt(bytes, cursor.from);
   return { timeMs, attributes: [], samples: [], refusal: undefined };
 };
 
-/** Of a gauge or a sum. */
-export const readNumberPoint: PointReader = (bytes, from, to) => {
+/** Of a gauge, whose exemplars Prometheus leaves out. */
+export const readNumberPoint: PointReader = (bytes, from, to) => readNumber(bytes, from, to, undefined);
+
+/** Of a sum. */
+export const readSumPoint: PointReader = (bytes, from, to) => readNumber(bytes, from, to, []);
+
+function readNumber(bytes: Uint8Array, from: number, to: number, exemplars: PointExemplar[] | undefined): DataPoint {
   const cursor = new FieldCursor(bytes, from, to);
   const attributes: Attribute[] = [];
   let [timeMs, flags] = [0, 0];
   let sample: PointSample | undefined;
   while (cursor.next()) {
     const { number } = cursor;
-    if (number === TIME) timeMs = timeOf(bytes, cursor.from);
+    if (number === TIME) timeMs = timeAt(bytes, cursor.from);
     else if (number === NUMBER.double) sample = ofBits('', bytes, cursor.from);
-    else if (number === NUMBER.int) sample = ofNumber('', '', '', signed(bytes, cursor.from));
+    else if (number === NUMBER.int) sample = ofNumber('', '', '', signedAt(bytes, cursor.from));
+    else if (number === NUMBER.exemplars) addExemplar(exemplars, bytes, cursor);
     else if (number === NUMBER.attributes) attributes.push(readAttribute(bytes, cursor.from, cursor.to));
     else if (number === NUMBER.flags) flags = cursor.uint32();
   }
   if (isStale(flags)) sample = stale(ofNumber('', '', '', 0));
   if (sample === undefined) return { timeMs, attributes, samples: [], refusal: 'no-value' };
+  if (exemplars !== undefined && exemplars.length > 0) sample = withExemplars(sample, exemplars);
   return { timeMs, attributes, samples: [sample], refusal: undefined };
-};
+}
+
+/** Remembers an exemplar that is read, if there is a list for it and the list is not full. */
+export function addExemplar(
+  exemplars: PointExemplar[] | undefined,
+  bytes: Uint8Array,
+  { from, to }: FieldCursor,
+): void {
+  if (exemplars === undefined || exemplars.length === MAX_EXEMPLARS) return;
+  const exemplar = readExemplar(bytes, from, to);
+  if (exemplar !== undefined) exemplars.push(exemplar);
+}
+
+function withExemplars(sample: PointSample, exemplars: readonly PointExemplar[]): PointSample {
+  return { ...sample, exemplars: exemplars.map(({ message }) => message) };
+}
 
 /** Of a histogram with explicit buckets: `_sum` if there is one, `_count`, a cumulative `_bucket` for each bound. */
 export const readHistogramPoint: PointReader = (bytes, from, to) => {
@@ -89,11 +119,13 @@ export const readHistogramPoint: PointReader = (bytes, from, to) => {
   const samples: PointSample[] = [];
   const counts: number[] = []; // Where they lie.
   const bounds: number[] = [];
+  const exemplars: PointExemplar[] = [];
   while (cursor.next()) {
     const { number } = cursor;
-    if (number === TIME) timeMs = timeOf(bytes, cursor.from);
-    else if (number === HISTOGRAM.count) count = unsigned(bytes, cursor.from);
+    if (number === TIME) timeMs = timeAt(bytes, cursor.from);
+    else if (number === HISTOGRAM.count) count = unsignedAt(bytes, cursor.from);
     else if (number === HISTOGRAM.sum) samples[0] = ofBits('_sum', bytes, cursor.from);
+    else if (number === HISTOGRAM.exemplars) addExemplar(exemplars, bytes, cursor);
     else if (number === HISTOGRAM.attributes) attributes.push(readAttribute(bytes, cursor.from, cursor.to));
     else if (number === HISTOGRAM.flags) flags = cursor.uint32();
     else if (number === HISTOGRAM.counts || number === HISTOGRAM.bounds) {
@@ -105,8 +137,21 @@ export const readHistogramPoint: PointReader = (bytes, from, to) => {
   samples.push(ofNumber('_count', '', '', count));
   addBuckets(samples, bytes, counts, bounds);
   samples.push(ofNumber('_bucket', 'le', '+Inf', count));
+  if (exemplars.length > 0) spreadExemplars(samples, exemplars);
   return { timeMs, attributes, samples: isStale(flags) ? samples.map(stale) : samples, refusal: undefined };
 };
+
+/** Each goes to the first bucket that it fits in; the buckets stand at the end of the samples, and both are sorted. */
+function spreadExemplars(samples: PointSample[], exemplars: readonly PointExemplar[]): void {
+  let next = 0;
+  for (const [i, sample] of samples.entries()) {
+    if (sample.label !== 'le') continue;
+    const bound = sample.labelValue === '+Inf' ? Number.POSITIVE_INFINITY : Number(sample.labelValue);
+    const first = next;
+    while (next < exemplars.length && !((exemplars[next] as PointExemplar).value > bound)) next++;
+    if (next > first) samples[i] = withExemplars(sample, exemplars.slice(first, next));
+  }
+}
 
 function addBuckets(samples: PointSample[], bytes: Uint8Array, counts: number[], bounds: number[]): void {
   const words = new DataView(bytes.buffer, bytes.byteOffset);
@@ -131,8 +176,8 @@ export const readSummaryPoint: PointReader = (bytes, from, to) => {
   const quantiles: PointSample[] = [];
   while (cursor.next()) {
     const { number } = cursor;
-    if (number === TIME) timeMs = timeOf(bytes, cursor.from);
-    else if (number === SUMMARY.count) count = ofNumber('_count', '', '', unsigned(bytes, cursor.from));
+    if (number === TIME) timeMs = timeAt(bytes, cursor.from);
+    else if (number === SUMMARY.count) count = ofNumber('_count', '', '', unsignedAt(bytes, cursor.from));
     else if (number === SUMMARY.sum) sum = ofBits('_sum', bytes, cursor.from);
     else if (number === SUMMARY.attributes) attributes.push(readAttribute(bytes, cursor.from, cursor.to));
     else if (number === SUMMARY.flags) flags = cursor.uint32();
@@ -198,27 +243,4 @@ function ofNumber(
 ): PointSample {
   scratch[0] = value;
   return { suffix, label, labelValue, low: scratchWords[0] as number, high: scratchWords[1] as number };
-}
-
-function doubleAt(bytes: Uint8Array, at: number): number {
-  return new DataView(bytes.buffer, bytes.byteOffset).getFloat64(at, true);
-}
-
-/** Both halves are exact, so their sum is rounded once: to the nearest double. */
-function unsigned(bytes: Uint8Array, at: number): number {
-  const words = new DataView(bytes.buffer, bytes.byteOffset);
-  return words.getUint32(at + 4, true) * TWO_32 + words.getUint32(at, true);
-}
-
-function signed(bytes: Uint8Array, at: number): number {
-  const words = new DataView(bytes.buffer, bytes.byteOffset);
-  return words.getInt32(at + 4, true) * TWO_32 + words.getUint32(at, true);
-}
-
-/** Nanoseconds to milliseconds, rounded down. Exact: 2^32 ns are 4294 ms and 967296 ns, and no term exceeds 2^53. */
-export function timeOf(bytes: Uint8Array, at: number): number {
-  const words = new DataView(bytes.buffer, bytes.byteOffset);
-  const low = words.getUint32(at, true);
-  const high = words.getUint32(at + 4, true);
-  return high * 4294 + Math.floor((high * 967_296 + low) / NS_PER_MS);
 }

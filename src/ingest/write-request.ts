@@ -2,7 +2,7 @@
  * Writes a WriteRequest of remote write 1.0 by hand: values go in as the two halves of their bits, so that a staleness
  * marker stays one. It is not compressed, since it only goes to the kernel of this process.
  *
- *   WriteRequest = (0A length TimeSeries | 1A length MetricMetadata)*        TimeSeries = (0A length Label)* (12 length Sample | 22 length Histogram)*
+ *   WriteRequest = (0A length TimeSeries | 1A length MetricMetadata)*        TimeSeries = (0A length Label)* (12 Sample | 1A Exemplar | 22 Histogram)*
  *   Label = 0A length name | 12 length value      Sample = 09 value f64 LE | 10 timestamp uvarint
  *
  * Source: prometheus prompb/types.proto.
@@ -77,6 +77,13 @@ export class WriteRequestWriter {
   /** A native histogram of the series that was begun: the message Histogram. */
   histogram(message: Uint8Array): void {
     this.#series.u8(0x22);
+    this.#series.uvarint(message.length);
+    this.#series.raw(message);
+  }
+
+  /** An exemplar of the series that was begun: the message Exemplar. */
+  exemplar(message: Uint8Array): void {
+    this.#series.u8(0x1a);
     this.#series.uvarint(message.length);
     this.#series.raw(message);
   }

@@ -11,7 +11,7 @@ import {
   OtlpStatus,
   request,
 } from '../../support/otlp.ts';
-import { EVERYTHING, readSamples, readStreamed } from '../../support/remote-read.ts';
+import { EVERYTHING, readHistograms, readSamples, readStreamed } from '../../support/remote-read.ts';
 import { writeRequest } from '../../support/remote-write.ts';
 import { bitsOf, differences, SampleList, type SeriesMap, STALE, type Value } from '../../support/series.ts';
 import { exchange, type RunningServer, serve, serveDatabase, statusOf, write } from './serve.ts';
@@ -186,6 +186,41 @@ describe('OTLP metrics', () => {
     expect([answer.status, answer.bytes.length]).toEqual([200, 0]);
     expect((await stored(tenant)).size).toBe(120_000);
   });
+});
+
+test('an exponential histogram is stored and read as a native histogram', async () => {
+  await using own = await serveDatabase();
+  const dataPoints = [
+    {
+      timeUnixNano: nano(nowMs),
+      count: '6',
+      sum: 7.5,
+      scale: 9,
+      zeroCount: '1',
+      positive: { offset: 4, bucketCounts: [1, 1, 0, 3] },
+    },
+  ];
+  const model = request([{ name: 'e', exponentialHistogram: { dataPoints, aggregationTemporality: CUMULATIVE } }]);
+  const headers = { 'content-type': PROTOBUF };
+  const response = await fetch(own.url + PATH, { method: 'POST', headers, body: asProtobuf(model) });
+  expect([response.status, (await response.arrayBuffer()).byteLength]).toEqual([200, 0]);
+  const read = await readHistograms(own.url, { startMs: 0, endMs: nowMs, matchers: EVERYTHING });
+  expect([...read].map(([labels, { histograms }]) => [labels, histograms])).toEqual([
+    [
+      '{__name__="e"}',
+      [
+        expect.objectContaining({
+          timeMs: nowMs,
+          schema: 8,
+          count: 6n,
+          zeroCount: 1n,
+          sum: bitsOf(7.5),
+          positiveSpans: [[3, 2]],
+          zeroThreshold: 1e-128,
+        }),
+      ],
+    ],
+  ]);
 });
 
 test('what is said of metrics is at /api/v1/metadata, in the words of Prometheus', async () => {
