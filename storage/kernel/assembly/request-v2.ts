@@ -21,6 +21,17 @@ import { addSymbol, beginSymbols, lookUp, requestSymbol, symbolLength, textHash 
 import { aliasCandidate, aliasHash, findHashedAlias } from './series';
 
 const REFS: u8 = 0x0a; // field 1, packed
+const METADATA: u8 = 0x2a;
+const SYMBOL: u8 = 0x22; // of the request
+const SERIES: u8 = 0x2a;
+
+/** The end of a field whose tag and length are a byte each, as nearly all are; 0 if it is another or reaches too far. */
+@inline
+function shortEnd(at: usize, end: usize): usize {
+  const size: usize = load<u8>(at, 1);
+  const stop = at + 2 + size;
+  return size < 128 && stop <= end ? stop : 0;
+}
 
 /** In a request that mixes its series nothing is guessed for so many looks: a wrong guess costs cache misses. */
 const GUESS_AGAIN_AFTER: i32 = 64;
@@ -50,17 +61,23 @@ function walk(tenant: usize, end: usize, collect: bool): bool {
   if (collect) symbolsBehind = false;
   beginPlan(L.PROTOCOL_V2);
   for (let at: usize = L.RAW; at < end; ) {
-    const start = at;
-    const body = readField(at, end);
-    if (body === 0) return false;
-    at = fieldEnd;
-    if (fieldNumber > 5) continue;
-    if (fieldNumber < 4) {
-      if (older === 0 && wireType === 2) older = start;
-      continue;
+    const start = at,
+      tag = load<u8>(at);
+    let body = at + 2;
+    const short = tag === SYMBOL || tag === SERIES ? shortEnd(at, end) : 0;
+    if (short !== 0) at = short;
+    else {
+      body = readField(at, end);
+      if (body === 0) return false;
+      at = fieldEnd;
+      if (fieldNumber > 5) continue;
+      if (fieldNumber < 4) {
+        if (older === 0 && wireType === 2) older = start;
+        continue;
+      }
+      if (wireType !== 2) return fail(L.ERROR_FIELD_TYPE, start);
     }
-    if (wireType !== 2) return fail(L.ERROR_FIELD_TYPE, start);
-    if (fieldNumber === 4) {
+    if (tag === SYMBOL) {
       symbolsBehind = symbolsBehind || count > 0;
       if (collect && !addSymbol(body, at - body)) return fail(L.ERROR_SYMBOL_COUNT, start);
       continue;
@@ -115,13 +132,26 @@ function planSeries(tenant: usize, entry: usize, body: usize, end: usize, previo
         }
       }
     }
+    const tag = load<u8>(at);
+    const short = tag === REFS || tag === METADATA ? shortEnd(at, end) : 0;
+    if (short !== 0) {
+      at = short;
+      if (tag === METADATA) {
+        metadata = readMetadata(start + 2, at);
+        if (metadataDamaged) return false;
+      } else {
+        if (!readLabelRefs(start + 2, at)) return false;
+        if (start === body) fields = at;
+      }
+      continue;
+    }
     const content = readField(at, end);
     if (content === 0) return false;
     at = fieldEnd;
     if (fieldNumber > 5) continue;
     if (fieldNumber === 1) {
       if (wireType !== 2 && wireType !== 0) return fail(L.ERROR_FIELD_TYPE, start);
-      if (!readRefs(content, at, true)) return false;
+      if (!readLabelRefs(content, at)) return false;
       if (start === body && wireType === 2) fields = at;
       continue;
     }
@@ -224,11 +254,10 @@ function findPending(tenant: usize): void {
   pending = 0;
 }
 
-/** The refs of a field, packed or one; those of labels become the key. */
-function readRefs(at: usize, end: usize, isLabels: bool): bool {
+/** Label refs of a field, packed or one: they become the key. */
+function readLabelRefs(at: usize, end: usize): bool {
   const count = load<u32>(L.SYMBOL_COUNT);
   while (at < end) {
-    const start = at;
     let index: u32 = load<u8>(at++);
     if (index > 127) {
       const second: u32 = load<u8>(at);
@@ -236,13 +265,13 @@ function readRefs(at: usize, end: usize, isLabels: bool): bool {
         index = (index & 127) | (second << 7);
         at++;
       } else {
-        index = <u32>readVarint(start, end);
-        if (varintEnd === 0) return fail(L.ERROR_LENGTH, start);
+        index = <u32>readVarint(at - 1, end);
+        if (varintEnd === 0) return fail(L.ERROR_LENGTH, at - 1);
         at = varintEnd;
       }
     }
     if (index >= count) refuseRef(index);
-    else if (isLabels && refs < L.MAX_KEY_SYMBOLS) {
+    else if (refs < L.MAX_KEY_SYMBOLS) {
       let symbol = load<u32>(requestSymbol(index), L.REQUEST_SYMBOL);
       if (symbol <= L.UNKNOWN_SYMBOL) {
         if (symbol === 0) symbol = lookUp(index);
@@ -250,8 +279,18 @@ function readRefs(at: usize, end: usize, isLabels: bool): bool {
       }
       store<u32>(key + ((<usize>refs) << 2), symbol);
     }
-    if (isLabels) refs++;
-    else exemplarRefs++;
+    refs++;
+  }
+  return true;
+}
+
+function readExemplarRefs(at: usize, end: usize): bool {
+  const count = load<u32>(L.SYMBOL_COUNT);
+  for (; at < end; at = varintEnd) {
+    const index = <u32>readVarint(at, end);
+    if (varintEnd === 0) return fail(L.ERROR_LENGTH, at);
+    if (index >= count) refuseRef(index);
+    exemplarRefs++;
   }
   return true;
 }
@@ -282,7 +321,7 @@ function checkExemplar(at: usize, end: usize): bool {
     at = fieldEnd;
     if (fieldNumber === 1) {
       if (wireType !== 2 && wireType !== 0) return fail(L.ERROR_FIELD_TYPE, start);
-      if (!readRefs(content, at, false)) return false;
+      if (!readExemplarRefs(content, at)) return false;
     } else if (fieldNumber === 2 && wireType !== 1) return fail(L.ERROR_FIELD_TYPE, start);
     else if (fieldNumber === 3 && wireType !== 0) return fail(L.ERROR_FIELD_TYPE, start);
   }
@@ -317,6 +356,15 @@ function readMetadata(at: usize, end: usize): u32 {
     helpRef = lastHelp;
     unitRef = lastUnit;
     return lastIdentity;
+  }
+  // The usual one: type, then help.
+  if (isFirst && length > 3 && load<u8>(at) === 0x08 && load<u8>(at, 1) < 128 && load<u8>(at, 2) === 0x18) {
+    const value = <u32>readVarint(at + 3, end);
+    if (varintEnd === end) {
+      metadataType = load<u8>(at, 1);
+      helpRef = value;
+      at = end;
+    }
   }
   while (at < end) {
     const start = at;
