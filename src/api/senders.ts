@@ -105,10 +105,9 @@ class Sender {
     this.#stored += outcome.stored;
     this.#duplicates += outcome.duplicates;
     this.#conflicts += outcome.conflicts;
+    this.#dropped += outcome.dropped.relabel + outcome.dropped.ha + outcome.dropped.shadow;
     if (outcome.newestMs !== undefined) this.#aheadMs = outcome.newestMs - this.#lastSeenMs;
     if (outcome.message === '') return;
-    this.#dropped += outcome.dropped.relabel + outcome.dropped.ha + outcome.dropped.shadow;
-    if (outcome.rejected === 0) return;
     for (const [reason, samples] of outcome.rejectedBy) {
       this.#rejected.set(reason, (this.#rejected.get(reason) ?? 0) + samples);
     }
