@@ -26,8 +26,7 @@ export class StartTimeReader {
     if (index === 0) {
       if (this.#isFirstKnown) this.#start = time - bits.varint();
     } else if (this.#firstChange > 0 && index >= this.#firstChange) {
-      const read = bits.varbitNumber();
-      this.#difference = index === this.#firstChange ? read : this.#difference + read;
+      this.#difference += bits.varbitNumber();
       this.#start = timeBefore - this.#difference;
     }
     return this.#start;

@@ -110,6 +110,42 @@ test('counts beyond 2^53 are told apart', () => {
   expect(cut(counts).map(chunkSampleCount)).toEqual([2, 1]);
 });
 
+test.each([false, true])('a reset shows in one bucket, though all together count more (floats: %s)', (isFloat) => {
+  const row = (timeMs: number, zero: number, counts: readonly (readonly [number, number])[]): PlainHistogram =>
+    histogramOf({ timeMs, isFloat, zero, positive: new Map(counts), sum: 1 });
+  const gone = [
+    row(1000, 0, [
+      [0, 5],
+      [1, 5],
+    ]),
+    row(2000, 0, [[1, 20]]),
+  ];
+  const less = [
+    row(1000, 0, [
+      [0, 5],
+      [1, 5],
+    ]),
+    row(2000, 0, [
+      [0, 4],
+      [1, 20],
+    ]),
+  ];
+  const zeroLess = [row(1000, 5, [[0, 5]]), row(2000, 4, [[0, 20]])];
+  const goneEmpty = [
+    row(1000, 0, [
+      [0, 0],
+      [1, 5],
+    ]),
+    row(2000, 0, [[1, 20]]),
+  ];
+  expect([gone, less, zeroLess].map((rows) => cut(rows).map(chunkSampleCount))).toEqual([
+    [1, 1],
+    [1, 1],
+    [1, 1],
+  ]);
+  expect(cut(goneEmpty).map(chunkSampleCount)).toEqual([2]);
+});
+
 test('integers and floats of one series are never in one chunk', () => {
   const rows = [false, false, true, false].map((isFloat, i) =>
     histogramOf({ timeMs: 1000 * (i + 1), isFloat, positive: new Map([[0, i]]), sum: i }),

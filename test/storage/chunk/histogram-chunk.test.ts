@@ -119,11 +119,12 @@ test('many stale rows of a wide layout do not make a chunk ask for all memory', 
     positiveSpans: [[0, 2 ** 19]],
     positive: new Array<bigint>(2 ** 19).fill(0n),
   };
-  const first = encodeHistogramChunk([wide]);
+  const first = encodeHistogramChunk([wide, stale(2000, false)]);
   const bytes = new Uint8Array(first.length + 60_000);
   bytes.set(first);
   bytes.set([0xea, 0x60]);
   expect(() => decodeHistograms(chunkOf(2, bytes))).toThrow(CorruptionError);
+  expect(() => decodeHistograms(chunkOf(2, bytes))).toThrow(/more than \d+ numbers/);
 });
 
 function simple(timeMs: number): PlainHistogram {
