@@ -142,7 +142,8 @@ const LE = ['0.005', '0.01', '0.025', '0.05', '0.1', '0.25', '0.5', '1', '2.5', 
 
 /** A Kubernetes node with 20 pods: long label values, and more than ten labels on many series. */
 function kubeTemplate(): TemplateSeries[] {
-  const out = new Template(13, {});
+  // What a Prometheus adds to all that it sends.
+  const out = new Template(13, { cluster: 'prod-eu-1', prometheus: 'monitoring/k8s', region: 'eu-central-1' });
   const hex = (length: number): string =>
     Array.from({ length }, () => '0123456789abcdef'[Math.floor(out.random() * 16)]).join('');
   const instance = 'ip-10-42-%i.eu-central-1.compute.internal:10250';
@@ -162,7 +163,7 @@ function kubeTemplate(): TemplateSeries[] {
       namespace,
       pod,
     });
-    const identity = { cluster: 'prod-eu-1', container: app, instance, job: 'kube-state-metrics', namespace, pod, uid };
+    const identity = { container: app, instance, job: 'kube-state-metrics', namespace, pod, uid };
     addPodState(out, identity, hex);
     addRequests(out, { ...identity, code: '200', handler: `/api/v2/${app}/{id}`, job: app, method: 'GET' });
   }

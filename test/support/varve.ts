@@ -47,7 +47,9 @@ export function spawnVarve(
     `--storage.path=${directory}`,
     ...flags,
   ];
-  const env = { ...process.env, TEST_MACHINE: JSON.stringify(machine ?? {}) };
+  // As scripts/varve.sh has it: without it, every thread of the server holds a compiler for types.
+  const NODE_COMPILE_CACHE = process.env.NODE_COMPILE_CACHE ?? join(root, 'build/compile-cache');
+  const env = { ...process.env, NODE_COMPILE_CACHE, TEST_MACHINE: JSON.stringify(machine ?? {}) };
   return new Program(process.execPath, args, { cwd: root, env });
 }
 
