@@ -35,6 +35,7 @@ import {
 import { CONFLICT, DUPLICATE, FIRST_REJECT, NO_ROOM, place, STORED } from './rows';
 import { admit, isDropped, isElected, meet, noteNewest, sender } from './policy';
 import { addAlias, changeRow, findAlias, findKnownRow, findOrMakeRow, isFullOfSeries, rowIsNew } from './series';
+import { intern, leaveSymbol, useSymbol } from './symbols';
 import { fillFrom, isPlain, judgeTime, setLatest } from './time';
 
 /** Where scattered labels are gathered: the body as received is not needed any more, and they are not longer. */
@@ -196,7 +197,7 @@ function resolve(tenant: usize, entry: usize): usize {
       }
       const row = rowOfLabels(tenant);
       if (!isV2) alias = addAlias(tenant, wire, length, row);
-      else if (symbolKey(entry)) alias = addAlias(tenant, KEY, keyLength, row);
+      else if (makeKey(entry)) alias = addKeyAlias(tenant, row);
       if (alias === 0) return row;
     }
   }
@@ -300,6 +301,30 @@ function lookAgain(tenant: usize, entry: usize, alias: usize): void {
   if (load<u32>(alias, L.ALIAS_LOOKED) === load<u32>(L.HA_ROUND)) return;
   if (settle(tenant, entry, alias) && settledRow === L.NO_ROW)
     store<u32>(replica, load<u32>(replica, L.REPLICA_MISSING) + 1, L.REPLICA_MISSING);
+}
+
+/**
+ * Makes the key of a series of 2.0 whose labels were read. Not all of its symbols have come to be ours by that: those of
+ * labels without value, or that were replaced or dropped with their series.
+ */
+function makeKey(entry: usize): bool {
+  openRefs(load<u32>(entry, L.PLAN_LABELS), load<u32>(entry, L.PLAN_END));
+  for (let count: u32 = 0; nextRef(); count++) if (count === L.MAX_KEY_SYMBOLS) return false;
+  openRefs(load<u32>(entry, L.PLAN_LABELS), load<u32>(entry, L.PLAN_END));
+  while (nextRef()) {
+    if (symbolLength(ref) > L.MAX_VALUE_BYTES) return false;
+    if (recall(ref) === L.UNKNOWN_SYMBOL) intern(symbolText(ref), symbolLength(ref));
+  }
+  return symbolKey(entry);
+}
+
+/** Adds an alias by the key; if there are too many already, symbols that were made for it leave again. */
+function addKeyAlias(tenant: usize, row: usize): usize {
+  const alias = addAlias(tenant, KEY, keyLength, row);
+  if (alias !== 0) return alias;
+  for (let at: usize = KEY; at < KEY + keyLength; at += 4) useSymbol(load<u32>(at));
+  for (let at: usize = KEY; at < KEY + keyLength; at += 4) leaveSymbol(load<u32>(at));
+  return 0;
 }
 
 /** The alias of a series of 2.0, which may have come into being since the first walk. */

@@ -274,6 +274,16 @@ test('a known series is found by its symbols: no memory is taken for what is sen
   expect(head.kernel.usedBytes).toBe(usedBytes);
 });
 
+test('a series with an empty label is found by its symbols, too', () => {
+  const head = new TestHead();
+  const fields = [symbolsOf('', '__name__', 'up', 'gone'), seriesOf(refsOf(1, 2, 3, 0), sample)];
+  write(head, ...fields);
+  const body = compressSync(Uint8Array.from(fields.flat()));
+  head.kernel.receive(head.tenant, body, { protocol: 'v2' });
+  expect(head.kernel.memory.word(L.PLAN + L.PLAN_ALIAS)).not.toBe(0);
+  expect([...head.content().keys()]).toEqual(['[["__name__","up"]]']);
+});
+
 test('what is said of a metric is told again when it changes, and not for every series', () => {
   const head = new TestHead();
   const symbols = symbolsOf('', '__name__', 'up', 'job', 'a', 'b', 'first', 'second', 's');
