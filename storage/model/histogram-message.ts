@@ -290,7 +290,9 @@ class MessageReader {
     while (this.#at < end) {
       this.#varint();
       const field = this.#low >>> 3;
-      this.#scalar(this.#low & 7);
+      const wireType = this.#low & 7;
+      if (wireType === BYTES) this.#at = this.#nested();
+      else this.#scalar(wireType);
       if (field === 1) offset = (this.#low >>> 1) ^ -(this.#low & 1);
       else if (field === 2) length = this.#low;
     }

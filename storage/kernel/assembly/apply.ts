@@ -493,7 +493,7 @@ function applySamples(tenant: usize, row: usize, entry: usize, sealedUntil: i64)
 
 /** Field 3 of a sample of 2.0. */
 const START: u8 = 0x18;
-const LATEST_START: i64 = 9007199254740992;
+const LATEST_START: i64 = 9007199254740991;
 
 /** A start timestamp as it is stored: 0 where it makes no sense. */
 function knownStart(start: i64): i64 {

@@ -43,7 +43,7 @@ const DOUBLE_LISTS: u32 = 0x12400;
 const CUSTOM_BUCKETS: i32 = -53;
 const SCHEMA_MIN: i32 = -4;
 const SCHEMA_MAX: i32 = 8;
-const MAX_TIME: i64 = 9007199254740992;
+const MAX_TIME: i64 = 9007199254740991;
 
 /** Checks the wire format of a histogram; false as `fail` says it. */
 export function checkHistogram(at: usize, end: usize): bool {

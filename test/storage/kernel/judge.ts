@@ -3,6 +3,7 @@ import { deepStrictEqual, fail, match, ok, strictEqual } from 'node:assert/stric
 import type { Outcome, Protocol } from '../../../storage/kernel/kernel.ts';
 import * as L from '../../../storage/kernel/layout.ts';
 import { StorageError } from '../../../storage/lib/errors.ts';
+import { decodeHistogramMessage } from '../../../storage/model/histogram-message.ts';
 import type { HeadModel, ModelItem, ModelOutcome } from '../../support/oracle/head-model.ts';
 import { decodeSnappyBlock } from '../../support/oracle/snappy-block.ts';
 import { readWriteRequest } from '../../support/oracle/write-request.ts';
@@ -102,6 +103,18 @@ export function expectSame(head: TestHead, tenant: number, model: HeadModel): vo
   deepStrictEqual(bitsByTime(head.content(tenant)), bitsByTime(model.series));
   deepStrictEqual(textOfItems(head.items(tenant)), textOfItems(itemsOf(model)));
   deepStrictEqual(head.starts(tenant), startsOf(model));
+  expectReadable(head, tenant);
+}
+
+/** What the kernel took, the cut and the reads can make sense of: one histogram that they cannot would hold up its cut. */
+function expectReadable(head: TestHead, tenant: number): void {
+  for (const items of head.items(tenant).values())
+    for (const { kind, timeMs, bytes } of items) {
+      if (kind !== L.KIND_HISTOGRAM && kind !== L.KIND_FLOAT_HISTOGRAM) continue;
+      const run = decodeHistogramMessage(bytes);
+      strictEqual(run.isFloat, kind === L.KIND_FLOAT_HISTOGRAM);
+      strictEqual(run.timestamps[0], timeMs);
+    }
 }
 
 /** Everything that a refused body must leave as it was. */

@@ -46,6 +46,14 @@ test('the layout of the histogram before is shared where it is the same', () => 
   );
 });
 
+test('fields that nobody knows are passed over within a span, too, whatever their wire type', () => {
+  const unknown = [...[0x1a, 3, 1, 2, 3], ...[0x25, 1, 2, 3, 4], ...[0x29, 1, 2, 3, 4, 5, 6, 7, 8], ...[0x30, 0x80, 1]];
+  const span = [...unknown, ...[0x08, 4], ...[0x10, 1], ...unknown];
+  const bytes = Uint8Array.from([...[0x08, 7], ...[0x5a, span.length, ...span], ...[0x62, 1, 14], ...[0x78, 5]]);
+  const { layout } = decodeHistogramMessage(bytes);
+  expect([...layout.positiveSpans]).toEqual([2, 1]);
+});
+
 test('lists may be packed or not, and the last of a oneof counts', () => {
   const bytes = Uint8Array.from([
     ...[0x08, 7], // count_int

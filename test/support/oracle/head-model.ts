@@ -170,7 +170,7 @@ export class HeadModel {
     if (items.has(histogramKey(timeMs))) outcome.conflicts++;
     else if (!this.#opens(timeMs)) reject('windows', 1);
     else {
-      const start = startMs < 0n || startMs > 2n ** 53n ? 0 : Number(startMs);
+      const start = startMs < 0n || startMs >= 2n ** 53n ? 0 : Number(startMs);
       series.set(timeMs, { bits, startMs: start, generation: 0 });
       outcome.stored++;
       this.newestMs = Math.max(this.newestMs, timeMs);

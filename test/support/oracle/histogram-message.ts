@@ -188,7 +188,7 @@ function brokenRule(message: Message): HistogramRule | undefined {
   if (zeroCount !== undefined && typeof zeroCount !== typeof count) return 'mixed';
   if (foreign(positive) || foreign(negative)) return 'mixed';
   if (hint > 3n) return 'reset-hint';
-  if (start < 0n || start > 2n ** 53n) return 'start';
+  if (start < 0n || start >= 2n ** 53n) return 'start';
   const ofSchema = schema === -53 ? brokenCustom(message, isFloat) : brokenExponential(message, isFloat);
   if (ofSchema !== undefined) return ofSchema;
   return isFloat ? brokenFloatCount(message) : brokenCount(message);
