@@ -97,7 +97,6 @@ export function apply(tenant: usize, latest: i64): u32 {
     let row: usize = load<u32>(entry, L.PLAN_ROW);
     if (policy !== 0) {
       row = judge(tenant, entry, alias, row);
-      if (row === 0) continue;
       alias = load<u32>(entry, L.PLAN_ALIAS);
     } else if (alias !== 0) row = load<u32>(alias, L.ALIAS_ROW);
     else if (row < L.REASONS) {
@@ -109,6 +108,8 @@ export function apply(tenant: usize, latest: i64): u32 {
     if (previous !== 0 && alias !== 0 && load<u32>(previous, L.ALIAS_NEXT) !== <u32>alias)
       store<u32>(previous, <u32>alias, L.ALIAS_NEXT);
     previous = alias;
+    // Dropped by the policy: what follows it is known all the same.
+    if (row === 0) continue;
     if (isV2) applyMetadata(tenant, row, entry);
     result = applySamples(tenant, row, entry, sealedUntil);
     if (replica !== 0) noteNewest(replica, max<i64>(load<i64>(row + L.ROW_OPEN, L.OPEN_LAST_TIME), newestHistogram(row)));
