@@ -52,6 +52,8 @@ const varve: ServerKind = {
       flags.push(`--receive.relabel-config-file=${directory}.relabel.yml`);
     }
     if (isPair) flags.push('--ha.replica-label=replica', '--ha.cluster-label=cluster');
+    // What Node keeps of the sources is written when a server stops, and that under measurement is killed.
+    await (await Varve.start({ flags })).stop();
     const server = await Varve.start({ directory, flags });
     return running(server, server.url);
   },
