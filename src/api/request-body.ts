@@ -74,7 +74,7 @@ export class RequestBodies {
       request.once('end', () => {
         if (settled) return;
         settled = true;
-        resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, length));
+        resolve(joined(chunks, length));
       });
       request.once('close', () => {
         // Every request is closed at last; an error with its stack is made only for one that ended too early.
@@ -122,6 +122,29 @@ export class RequestBodies {
   release(body: Length): void {
     this.#inFlightBytes -= body.length;
   }
+
+  /** Releases a body that nothing looks at any more, not even another thread, and frees its memory: it is empty then. */
+  free(body: Buffer): void {
+    this.release(body);
+    freeMemory(body);
+  }
+}
+
+/** The pieces of a stream that has ended, as one. They are empty then, unless they are the one. */
+function joined(pieces: readonly Buffer[], length: number): Buffer {
+  if (pieces.length === 1) return pieces[0] as Buffer;
+  const whole = Buffer.concat(pieces, length);
+  for (const piece of pieces) freeMemory(piece);
+  return whole;
+}
+
+/**
+ * Gives the memory of a buffer back at once. Left to the garbage collector, some hundred large bodies make it go through
+ * the whole heap, which costs more than what is done with them.
+ */
+function freeMemory({ buffer, byteLength }: Buffer): void {
+  // A part of a pool is not ours alone.
+  if (buffer instanceof ArrayBuffer && buffer.byteLength === byteLength) buffer.transfer(0);
 }
 
 /** Bytes, or what stands for them when they were given away. */

@@ -85,7 +85,9 @@ async function respond(
     if (versionOf(request) === 'v2') tellWritten(reply, outcome.written);
     if (outcome.message !== '') throw new RequestError(400, outcome.message);
   } finally {
-    service.bodies.release(body);
+    // A decoder that was stopped half-way may still be reading, on its own thread.
+    if (isZstd) service.bodies.release(body);
+    else service.bodies.free(body);
   }
   return reply.code(204).send();
 }

@@ -44,7 +44,8 @@ export class Shadow {
     const { body } = request;
     if (body.length > this.#budgetBytes) return false;
     while (this.bytes + body.length > this.#budgetBytes) this.#discardOldest();
-    this.#requests.push({ ...request, body: body.slice() });
+    // Not body.slice(): that of a Buffer is a view.
+    this.#requests.push({ ...request, body: new Uint8Array(body) });
     this.bytes += body.length;
     return true;
   }

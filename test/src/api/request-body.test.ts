@@ -56,6 +56,25 @@ test('a body is read whole, and its bytes are in flight until it is released', a
   expect(bodies.inFlightBytes).toBe(0);
 });
 
+test('a body that is freed is empty and not in flight, and the memory of others stays', async () => {
+  const bodies = new RequestBodies(1_000_000);
+  const { port, read } = await reading(bodies, 1_000_000);
+  const socket = post(port, 300_000);
+  socket.write('a'.repeat(100_000));
+  await until('the first piece', () => bodies.inFlightBytes === 100_000);
+  socket.write('b'.repeat(200_000));
+  const body = (await read[0]) as Buffer;
+  expect(body.equals(Buffer.from('a'.repeat(100_000) + 'b'.repeat(200_000)))).toBe(true);
+  bodies.free(body);
+  expect([body.length, bodies.inFlightBytes]).toEqual([0, 0]);
+  // A small one lies in a pool.
+  const neighbours = Buffer.from('abcdef');
+  const part = neighbours.subarray(0, 3);
+  bodies.hold(part);
+  bodies.free(part);
+  expect([neighbours.toString(), bodies.inFlightBytes]).toEqual(['abcdef', 0]);
+});
+
 test('a body over its limit is refused and holds nothing', async () => {
   const bodies = new RequestBodies(1000);
   const { port, read } = await reading(bodies, 5);
