@@ -60,6 +60,9 @@ export type CommitOutcome = { readonly durable: number; readonly recovered: bool
 
 const MIB = 1024 * 1024;
 
+/** What is copied out of the ring and written at once, unless a single frame is longer. */
+const PIECE_BYTES = 4 * MIB;
+
 interface Segment {
   readonly number: number;
   readonly file: File;
@@ -74,7 +77,7 @@ export class WalCommitter {
   readonly #words: Int32Array;
   readonly #ring: Uint8Array;
   readonly #directory: string;
-  /** The batch, behind room for a segment's header. */
+  /** A piece of the batch, behind room for a segment's header. */
   #batch: Uint8Array<ArrayBuffer> = new Uint8Array(FILE_HEADER_BYTES);
   #segment: Segment | undefined;
   #nextSegment: number;
@@ -130,9 +133,13 @@ export class WalCommitter {
     const head = Atomics.load(this.#words, addresses.head >> 2);
     const length = (head - this.#written) >>> 0;
     if (length === 0 && (!sync || this.unsyncedBytes === 0)) return undefined;
-    this.#copyFromRing(this.#written, length);
     try {
-      this.#write(length, sync);
+      for (let left = length; left > 0; ) {
+        const piece = this.#takePiece(left);
+        this.#write(piece);
+        left -= piece;
+      }
+      this.#finish(sync);
     } catch (error) {
       if (!isSystemError(error)) throw error;
       this.#abandonSegment();
@@ -168,17 +175,46 @@ export class WalCommitter {
     this.#segment = undefined;
   }
 
+  /** Copies whole frames of the `left` bytes that are not written out of the ring, as many as a piece holds; their bytes. */
+  #takePiece(left: number): number {
+    const length = Math.min(left, PIECE_BYTES);
+    this.#copyFromRing(this.#written, length);
+    if (length === left) return left;
+    const end = FILE_HEADER_BYTES + length;
+    let to = FILE_HEADER_BYTES;
+    let next = this.#endOfFrame(to, FILE_HEADER_BYTES + left);
+    while (next <= end) {
+      to = next;
+      if (end - to < FRAME_HEADER_BYTES) break;
+      next = this.#endOfFrame(to, FILE_HEADER_BYTES + left);
+    }
+    if (to > FILE_HEADER_BYTES) return to - FILE_HEADER_BYTES;
+    this.#copyFromRing(this.#written, next - FILE_HEADER_BYTES);
+    return next - FILE_HEADER_BYTES;
+  }
+
+  /** Where the frame at `at` of the batch ends, which is not beyond `end`. */
+  #endOfFrame(at: number, end: number): number {
+    const hasHeader = end - at >= FRAME_HEADER_BYTES && isMagicAt(this.#batch, at);
+    const next = hasHeader ? at + frameBytesAt(this.#batch, at) : end;
+    if (!hasHeader || next > end) throw new Error(`no frame in the ring at ${at - FILE_HEADER_BYTES} of the batch`);
+    return next;
+  }
+
   #copyFromRing(position: number, length: number): void {
     const needed = FILE_HEADER_BYTES + length;
-    if (this.#batch.length < needed) this.#batch = new Uint8Array(Math.max(needed, this.#batch.length * 2));
+    if (this.#batch.length < needed) {
+      const usual = Math.min(this.#batch.length * 2, FILE_HEADER_BYTES + PIECE_BYTES);
+      this.#batch = new Uint8Array(Math.max(needed, usual));
+    }
     const start = position % this.#ring.length;
     const untilWrap = Math.min(length, this.#ring.length - start);
     this.#batch.set(this.#ring.subarray(start, start + untilWrap), FILE_HEADER_BYTES);
     this.#batch.set(this.#ring.subarray(0, length - untilWrap), FILE_HEADER_BYTES + untilWrap);
   }
 
-  /** Writes the batch and syncs it if told to. A segment that is full is synced: what it holds is durable from then on. */
-  #write(length: number, sync: boolean): void {
+  /** Writes a piece of the batch. A segment that is full is synced: what it holds is durable from then on. */
+  #write(length: number): void {
     const end = FILE_HEADER_BYTES + length;
     let from = FILE_HEADER_BYTES;
     while (from < end) {
@@ -193,6 +229,10 @@ export class WalCommitter {
       this.#segment = undefined;
       segment.file.close();
     }
+  }
+
+  /** Syncs what was written, if told to. */
+  #finish(sync: boolean): void {
     if (this.#segment === undefined) return;
     if (sync) this.#sync(this.#segment);
     else this.#segment.acknowledged = true;
@@ -206,11 +246,9 @@ export class WalCommitter {
     if (end - from <= room) return end;
     let to = from;
     while (to < end) {
-      const hasHeader = end - to >= FRAME_HEADER_BYTES && isMagicAt(this.#batch, to);
-      const bytes = hasHeader ? frameBytesAt(this.#batch, to) : 0;
-      if (!hasHeader || to + bytes > end) throw new Error(`no frame in the ring at ${to - from} of the batch`);
-      if (to + bytes - from > room && !(isFresh && to === from)) break;
-      to += bytes;
+      const next = this.#endOfFrame(to, end);
+      if (next - from > room && !(isFresh && to === from)) break;
+      to = next;
     }
     return to;
   }

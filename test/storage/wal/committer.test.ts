@@ -82,6 +82,30 @@ test('a frame longer than a segment gets one of its own', () => {
   expect(recover(fileSystem).payloads.get(2)).toEqual(payloadOf(2, 3000));
 });
 
+test('a long batch is written in pieces of whole frames, and none is lost when one of them fails', () => {
+  const mebibytes = [1.5, 1.5, 1.5, 5, 0.3, 1.5];
+  // Pieces: two frames, one, the long one alone, two. The ring wraps in the long one.
+  for (const failing of [2, 4]) {
+    const sim = disk();
+    const fileSystem = new FaultyFileSystem(sim);
+    const ring = new Ring(2 ** 24, 2 ** 32 - 6 * 2 ** 20);
+    const committer = committerOf(ring, fileSystem, { segmentBytes: 2 ** 26 });
+    for (const length of mebibytes) ring.append(payloadOf(ring.nextSequence, length * 2 ** 20));
+    fileSystem.breakAt({ at: failing, calls: ['write'], code: 'ENOSPC' });
+    expect(committer.commit()).toEqual({ failing: expect.stringContaining('ENOSPC') });
+    expect(committer.commit()).toEqual({ durable: ring.word('head'), recovered: true });
+    expect(ring.word('syncs')).toBe(1);
+    sim.crash(seededChance(failing));
+    const { sequences, payloads, report } = recover(sim);
+    expect(sequences).toEqual(range(1, mebibytes.length));
+    mebibytes.forEach((length, i) => {
+      const payload = payloadOf(i + 1, length * 2 ** 20);
+      expect(Buffer.compare(payloads.get(i + 1) ?? new Uint8Array(), payload)).toBe(0);
+    });
+    expect(report).toMatchObject({ damages: [], gaps: [], tornTails: [] });
+  }
+});
+
 test('the next segment is made ahead of zeros, and used', () => {
   const fileSystem = disk();
   const ring = new Ring(8192);
