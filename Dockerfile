@@ -23,13 +23,14 @@ LABEL org.opencontainers.image.title="Varve" \
       org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.created="${CREATED}"
 ENV NODE_ENV=production \
+    MALLOC_ARENA_MAX=2 \
     VARVE_WEB_LISTEN_ADDRESS=0.0.0.0:8470 \
     VARVE_STORAGE_PATH=/data
 WORKDIR /app
 COPY LICENSE ./
 COPY --from=build /app/node_modules ./node_modules
 COPY --from=build /app/dist ./dist
-RUN printf '#!/bin/sh\nexec node /app/dist/src/main.js "$@"\n' > /usr/local/bin/varve \
+RUN printf '#!/bin/sh\nexec node --max-semi-space-size=4 /app/dist/src/main.js "$@"\n' > /usr/local/bin/varve \
  && chmod 755 /usr/local/bin/varve \
  && install --directory --owner=65534 --group=65534 /data
 USER 65534:65534

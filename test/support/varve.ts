@@ -40,16 +40,23 @@ export function spawnVarve(
   port = 0,
   machine?: MachineOptions,
 ): Program {
+  // As scripts/varve.sh has it, with what that says of memory.
   const args = [
+    '--max-semi-space-size=4',
     machine === undefined ? 'src/main.ts' : 'test/support/varve-on-machine.ts',
     'serve',
     `--web.listen-address=127.0.0.1:${port}`,
     `--storage.path=${directory}`,
     ...flags,
   ];
-  // As scripts/varve.sh has it: without it, every thread of the server holds a compiler for types.
+  // Without it, every thread of the server holds a compiler for types.
   const NODE_COMPILE_CACHE = process.env.NODE_COMPILE_CACHE ?? join(root, 'build/compile-cache');
-  const env = { ...process.env, NODE_COMPILE_CACHE, TEST_MACHINE: JSON.stringify(machine ?? {}) };
+  const env = {
+    MALLOC_ARENA_MAX: '2',
+    ...process.env,
+    NODE_COMPILE_CACHE,
+    TEST_MACHINE: JSON.stringify(machine ?? {}),
+  };
   return new Program(process.execPath, args, { cwd: root, env });
 }
 
