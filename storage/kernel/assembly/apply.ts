@@ -20,7 +20,18 @@ import {
 } from './labels';
 import { ROOM_FOR_SAMPLE, ROOM_FOR_SERIES, roomLeft } from './memory';
 import { tellMetadata } from './metadata';
-import { EXEMPLAR, EXEMPLAR_V2, FETCH_AHEAD, HISTOGRAM, HISTOGRAM_V2, LABEL, planEntry, SAMPLE, touch } from './plan';
+import {
+  EXEMPLAR,
+  EXEMPLAR_V2,
+  FETCH_AHEAD,
+  HISTOGRAM,
+  HISTOGRAM_V2,
+  LABEL,
+  METADATA_V2,
+  planEntry,
+  SAMPLE,
+  touch,
+} from './plan';
 import { nextRef, openRefs, recall, ref, symbolLength, symbolText } from './request-symbols';
 import {
   beginRecords,
@@ -430,6 +441,11 @@ function applySamples(tenant: usize, row: usize, entry: usize, sealedUntil: i64)
   while (at < end) {
     const tag = load<u8>(at);
     if (tag !== SAMPLE) {
+      const length: usize = load<u8>(at, 1);
+      if (tag === METADATA_V2 && length < 128) {
+        at += 2 + length;
+        continue;
+      }
       const result = applyItem(tenant, row, entry, at, tag);
       if (result !== L.APPLIED) {
         store<u32>(entry, <u32>at, L.PLAN_FIELDS);

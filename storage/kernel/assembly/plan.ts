@@ -8,6 +8,7 @@ export const EXEMPLAR: u8 = 0x1a;
 export const HISTOGRAM: u8 = 0x22;
 export const HISTOGRAM_V2: u8 = 0x1a;
 export const EXEMPLAR_V2: u8 = 0x22;
+export const METADATA_V2: u8 = 0x2a; // 1.0 has no such field: what it has there is unknown, and passed over
 
 /** So many series are looked ahead at. */
 export const FETCH_AHEAD: u32 = 16;

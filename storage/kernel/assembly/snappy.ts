@@ -8,19 +8,20 @@ import { readVarint, varintEnd } from './bytes';
 
 /** What the fast way may touch behind an element's start: 5 bytes of header, then 64 that are read or written at once. */
 const FAST_ROOM: usize = 96;
-/** How far back a copy must reach for 64 bytes of it to be there before the first is written. */
-const FAR: usize = 64;
+/** The longest element of the fast way. */
+const LONGEST: usize = 64;
 
 /**
  * What a tag says, as u64 each: bytes of the element u8 | bytes of output u8 | offset u16 | mask of the offset's bytes behind
- * the tag u16 | all bits for a literal u16. Zero: not for the fast way (lengths behind the tag, offsets of four bytes).
+ * the tag u16 | all bits for a literal u16. LONGEST bytes at offset 0: not for the fast way (lengths behind the tag, offsets
+ * of four bytes).
  */
 export function makeSnappyTable(): void {
   for (let tag: u32 = 0; tag < 256; tag++) {
     const kind = tag & 3,
       long = (tag >>> 2) + 1;
-    let element: u64 = 0;
-    if (kind === 0 && long <= 60) element = (<u64>0xffff << 48) | (<u64>FAR << 16) | (long << 8) | (1 + long);
+    let element: u64 = <u64>LONGEST << 8;
+    if (kind === 0 && long <= 60) element = (<u64>0xffff << 48) | ((<u64>long) << 16) | (long << 8) | (1 + long);
     else if (kind === 1)
       element = (<u64>0xff << 32) | (<u64>((tag >>> 5) << 8) << 16) | ((((tag >>> 2) & 7) + 4) << 8) | 2;
     else if (kind === 2) element = (<u64>0xffff << 32) | (long << 8) | 3;
@@ -50,18 +51,20 @@ export function decodeSnappy(from: usize, length: usize, to: usize, limit: usize
   // be guessed wrong at every other one.
   const safeEnd = end - min<usize>(end - from, FAST_ROOM),
     safeOutEnd = outEnd - min<usize>(<usize>declared, FAST_ROOM),
-    farFrom = to + FAR;
+    farFrom = to + LONGEST;
   while (at < end) {
     if (out >= farFrom) {
       while (at < safeEnd && out < safeOutEnd) {
         const element = load<u64>(L.SNAPPY_TAGS + ((<usize>load<u8>(at)) << 3));
         const offset = <usize>((load<u32>(at + 1) & <u32>(element >>> 32) & 0xffff) + (<u32>element >>> 16));
-        // Near, damaged, or one that the table has not.
-        if (offset - FAR > out - farFrom) break;
+        const bytes = (<usize>element >>> 8) & 255;
+        // A copy that repeats itself, damaged, or not for the fast way. All is read before anything is written, and what
+        // is written behind the element counts for nothing: a copy may begin as near as it is long.
+        if (offset - bytes > out - to - bytes) break;
         const isLiteral = <usize>(<i64>element >> 63), // all bits or none
           back = out - offset;
         copy64(out, back ^ ((back ^ (at + 1)) & isLiteral));
-        out += (<usize>element >>> 8) & 255;
+        out += bytes;
         at += <usize>element & 255;
       }
       if (at >= end) break;

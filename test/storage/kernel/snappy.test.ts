@@ -117,6 +117,23 @@ test('copies that overlap themselves, with every short offset and length', () =>
   }
 });
 
+test('copies from near, far from both ends of the block', () => {
+  const text = new Seeded(5).bytes(100);
+  const behind = new Seeded(6).bytes(150);
+  for (let offset = 0; offset <= 102; offset++) {
+    for (let length = 1; length <= 64; length++) {
+      const block = Uint8Array.from([
+        ...varint(100 + 2 * length + 150),
+        ...[60 << 2, 99, ...text],
+        ...[2 | ((length - 1) << 2), ...little(offset, 2)],
+        ...[2 | ((length - 1) << 2), ...little(offset, 2)],
+        ...[60 << 2, 149, ...behind],
+      ]);
+      expect(verdictOf(block), `${length} bytes from ${offset} before`).toEqual(decodeSnappyBlock(block, LIMIT));
+    }
+  }
+});
+
 test('offsets of zero and before the start are refused', () => {
   for (const copy of [
     [1, 0],
