@@ -3,9 +3,8 @@
  * blocks in the bucket, readers on other threads see both through snapshots.
  */
 import type { BlockMeta } from './block/meta.ts';
+import { BlockDirectory } from './bucket/block-directory.ts';
 import { BlockList } from './bucket/block-list.ts';
-import type { Bucket } from './bucket/bucket.ts';
-import { DirectoryBucket } from './bucket/directory-bucket.ts';
 import { type CheckpointerParts, HeadCheckpointer } from './compact/head-checkpointer.ts';
 import { HeadCollector } from './compact/head-collector.ts';
 import { type CutterParts, HeadCutter } from './compact/head-cutter.ts';
@@ -250,7 +249,6 @@ export class Database {
     return {
       memory: this.#parts.kernel.memory.memory,
       reader: this.#takeReader(),
-      bucketDirectory: bucketDirectory(this.#options.directory),
       externalLabels,
       tenantLabelName,
     };
@@ -360,7 +358,7 @@ async function openParts(options: DatabaseOptions, lock: DirectoryLock): Promise
   // What a crash left half-written; the log still has its samples.
   fileSystem.remove(blocksDirectory);
   fileSystem.makeDirectory(blocksDirectory);
-  const { bucket, blocks, own } = await openBlocks(options, identity);
+  const { directory: blockDirectory, blocks, own } = openBlocks(options, identity);
 
   const shadowBytes = options.ha === undefined ? 0 : Math.floor(options.memoryBudgetBytes * HA_SHADOW_SHARE);
   let admission: SeriesAdmission | undefined;
@@ -404,10 +402,11 @@ async function openParts(options: DatabaseOptions, lock: DirectoryLock): Promise
   const extraRecords = (): Uint8Array[] => [...(gaps?.pairs.allRecords() ?? []), ...metadata.records()];
   const checkpointer = startCheckpointer(options, { kernel, wal, background, clock }, replayed, extraRecords);
   const snapshots = new Snapshots();
-  const collector = new HeadCollector({ kernel, wal, writer, snapshots, checkpointer }, options.deadSeriesAtLeast);
+  const shared = { kernel, guard, wal, writer, snapshots, clock };
+  const collector = new HeadCollector({ ...shared, checkpointer }, options.deadSeriesAtLeast);
   const cutter = startCutter(
     options,
-    { kernel, guard, wal, writer, bucket, blocks, snapshots, background, checkpointer, collector, metadata, clock },
+    { ...shared, directory: blockDirectory, blocks, background, checkpointer, collector, metadata },
     identity,
     ulidsAfter(own, ulids, clock),
   );
@@ -434,16 +433,16 @@ function haPairs(labels: HaLabels, kernel: Kernel, { clock, onEvent }: DatabaseO
   return new HaPairs(labels, { memory: kernel.memory, makeReplica: () => kernel.makeReplica(), clock, onEvent });
 }
 
-/** The bucket, its blocks, and which of them were cut from this log. */
-async function openBlocks(
+/** The blocks, where they lie, and which of them were cut from this log. */
+function openBlocks(
   { fileSystem, directory, tenantLabelName, defaultTenant, onEvent }: DatabaseOptions,
   identity: Identity,
-): Promise<{ bucket: Bucket; blocks: BlockList; own: OwnBlock[] }> {
+): { directory: BlockDirectory; blocks: BlockList; own: OwnBlock[] } {
   const onSkipped = (message: string): void => onEvent({ kind: 'block-skipped', message });
-  const bucket = new DirectoryBucket(fileSystem, bucketDirectory(directory));
-  const blocks = new BlockList({ tenantLabelName, defaultTenant });
-  await blocks.load(bucket, onSkipped);
-  return { bucket, blocks, own: ownBlocks(blocks, identity, onSkipped) };
+  const blockDirectory = new BlockDirectory(fileSystem, bucketDirectory(directory));
+  const blocks = new BlockList(blockDirectory, { tenantLabelName, defaultTenant });
+  blocks.load(onSkipped);
+  return { directory: blockDirectory, blocks, own: ownBlocks(blocks, identity, onSkipped) };
 }
 
 function startWal(

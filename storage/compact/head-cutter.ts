@@ -11,8 +11,8 @@
  * where it was, later and later; meanwhile the other tenants are cut.
  */
 import type { BlockMeta } from '../block/meta.ts';
+import type { BlockDirectory } from '../bucket/block-directory.ts';
 import type { BlockList } from '../bucket/block-list.ts';
-import type { Bucket } from '../bucket/bucket.ts';
 import type { BackgroundThread } from '../head/background-thread.ts';
 import type { CutOrder } from '../head/cut-block.ts';
 import type { WindowGeneration } from '../head/head-source.ts';
@@ -45,7 +45,7 @@ export interface CutterParts {
   readonly guard: KernelGuard;
   readonly wal: Wal;
   readonly writer: HeadWriter;
-  readonly bucket: Bucket;
+  readonly directory: BlockDirectory;
   readonly blocks: BlockList;
   readonly snapshots: Snapshots;
   readonly background: BackgroundThread;
@@ -215,12 +215,12 @@ export class HeadCutter {
 
   /** Makes the block of a sealed generation and puts it into the bucket and the block list. */
   async #publish(tenant: ActiveTenant, cut: Cut): Promise<void> {
-    const { background, bucket, blocks, clock, wal } = this.#parts;
+    const { background, blocks, clock, wal } = this.#parts;
     const startedMs = clock.monotonicMs();
     const order = await this.#order(tenant, cut);
     cut.lastSegment = wal.segment;
     const { directory, meta } = await background.cut(order);
-    if (meta !== undefined) await bucket.adopt(directory, order.ulid);
+    if (meta !== undefined) this.#parts.directory.adopt(directory, order.ulid);
     // In one turn: a snapshot sees the samples either in the block or in the head.
     if (meta !== undefined) blocks.add(meta);
     cut.isPublished = true;

@@ -2,7 +2,7 @@
  * What queries see. A snapshot fixes the block list and which generations of the head count, so that an answer is the
  * same before, during and after a cut; what it sees of the head stays until it is released.
  */
-import type { BlockMeta } from '../block/meta.ts';
+import type { BlockPlace } from '../block/block-place.ts';
 import type { TimeRange } from '../model/time-range.ts';
 import type { WindowGeneration } from './head-source.ts';
 
@@ -14,7 +14,7 @@ export interface Snapshot {
   /** The tenant's handle in the kernel, 0 if it never wrote to this head. */
   readonly handle: number;
   /** The tenant's blocks that overlap the range; at one timestamp an earlier one wins. */
-  readonly blocks: readonly BlockMeta[];
+  readonly blocks: readonly BlockPlace[];
   /** Generations that are in a block of the list and still in the head. */
   readonly published: readonly WindowGeneration[];
 }

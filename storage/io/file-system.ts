@@ -8,6 +8,8 @@
 export interface File {
   readonly path: string;
   size(): number;
+  /** When it was last written, in ms since 1970. */
+  modifiedMs(): number;
   /** Reads up to `target.length` bytes at `position`; returns how many there were before the end of the file. */
   read(target: Uint8Array, position: number): number;
   /** Writes all of `bytes` at `position`; a short write is continued, and an error leaves an unknown part written. */

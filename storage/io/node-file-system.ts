@@ -102,6 +102,10 @@ class NodeFile implements File {
     return fstatSync(this.#descriptor).size;
   }
 
+  modifiedMs(): number {
+    return Math.floor(fstatSync(this.#descriptor).mtimeMs);
+  }
+
   read(target: Uint8Array, position: number): number {
     let count = 0;
     while (count < target.length) {

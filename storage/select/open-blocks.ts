@@ -1,7 +1,7 @@
 /** Blocks that a thread has open, as many as fit the memory given for their indexes; the least used ones are closed. */
 import { LRUCache } from 'lru-cache';
+import type { BlockPlace } from '../block/block-place.ts';
 import type { BlockReader } from '../block/block-reader.ts';
-import type { BlockMeta } from '../block/meta.ts';
 import type { Labels } from '../model/labels.ts';
 import type { SeriesSource } from '../model/series-source.ts';
 
@@ -11,11 +11,11 @@ export interface OpenBlock {
 }
 
 export class OpenBlocks {
-  readonly #open: (meta: BlockMeta) => Promise<OpenBlock>;
+  readonly #open: (place: BlockPlace) => Promise<OpenBlock>;
   readonly #opening = new Map<string, Promise<OpenBlock>>();
   readonly #blocks: LRUCache<string, OpenBlock>;
 
-  constructor(maxBytes: number, open: (meta: BlockMeta) => Promise<OpenBlock>) {
+  constructor(maxBytes: number, open: (place: BlockPlace) => Promise<OpenBlock>) {
     this.#open = open;
     this.#blocks = new LRUCache({
       maxSize: maxBytes,
@@ -26,8 +26,8 @@ export class OpenBlocks {
   }
 
   /** The block as a source; it is opened when it is first asked. */
-  source(meta: BlockMeta, externalLabels: Labels): SeriesSource {
-    const reader = async (): Promise<BlockReader> => (await this.#get(meta)).reader;
+  source(place: BlockPlace, externalLabels: Labels): SeriesSource {
+    const reader = async (): Promise<BlockReader> => (await this.#get(place)).reader;
     return {
       externalLabels,
       labelNames: async (matchers, range) => await (await reader()).labelNames(matchers, range),
@@ -37,14 +37,15 @@ export class OpenBlocks {
     };
   }
 
-  async #get(meta: BlockMeta): Promise<OpenBlock> {
-    const known = this.#blocks.get(meta.ulid);
+  async #get(place: BlockPlace): Promise<OpenBlock> {
+    const { ulid } = place.meta;
+    const known = this.#blocks.get(ulid);
     if (known !== undefined) return known;
-    let opening = this.#opening.get(meta.ulid);
+    let opening = this.#opening.get(ulid);
     if (opening === undefined) {
-      opening = this.#open(meta).finally(() => this.#opening.delete(meta.ulid));
-      this.#opening.set(meta.ulid, opening);
-      void opening.then((block) => this.#blocks.set(meta.ulid, block)).catch(() => {});
+      opening = this.#open(place).finally(() => this.#opening.delete(ulid));
+      this.#opening.set(ulid, opening);
+      void opening.then((block) => this.#blocks.set(ulid, block)).catch(() => {});
     }
     return await opening;
   }

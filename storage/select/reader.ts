@@ -2,7 +2,7 @@
 
 import { DirectoryBlockFiles } from '../block/block-files.ts';
 import { BlockReader } from '../block/block-reader.ts';
-import { type BlockMeta, blockExternalLabels } from '../block/meta.ts';
+import { blockExternalLabels } from '../block/meta.ts';
 import { HeadSource } from '../head/head-source.ts';
 import { HeadView } from '../head/head-view.ts';
 import type { Snapshot } from '../head/snapshots.ts';
@@ -17,7 +17,6 @@ export interface ReaderInit {
   readonly memory: WebAssembly.Memory;
   /** This thread's number among the readers of the memory. */
   readonly reader: number;
-  readonly bucketDirectory: string;
   readonly externalLabels: Labels;
   readonly tenantLabelName: string;
 }
@@ -34,16 +33,16 @@ const OPEN_BLOCK_BYTES = 256 * 1024 * 1024;
 /** Called once on a reading thread, with the file system that its blocks are on. */
 export function openReader(init: ReaderInit, fileSystem: FileSystem): Reader {
   const view = new HeadView(init.memory, init.reader);
-  const blocks = new OpenBlocks(OPEN_BLOCK_BYTES, async (meta: BlockMeta) => {
-    const files = new DirectoryBlockFiles(fileSystem, `${init.bucketDirectory}/${meta.ulid}`);
+  const blocks = new OpenBlocks(OPEN_BLOCK_BYTES, async ({ meta, localDirectory = '' }) => {
+    const files = new DirectoryBlockFiles(fileSystem, localDirectory);
     const reader = await BlockReader.open(files, meta, blockExternalLabels(meta, init.tenantLabelName));
     return { reader, close: () => files.close() };
   });
   return {
     codec: ChunkCodec.load(),
     sources(snapshot) {
-      const sources: SeriesSource[] = snapshot.blocks.map((meta) =>
-        blocks.source(meta, blockExternalLabels(meta, init.tenantLabelName)),
+      const sources: SeriesSource[] = snapshot.blocks.map((place) =>
+        blocks.source(place, blockExternalLabels(place.meta, init.tenantLabelName)),
       );
       if (snapshot.handle !== 0)
         sources.push(new HeadSource(view, snapshot.handle, init.externalLabels, snapshot.published));

@@ -104,18 +104,18 @@ test('an answer has the histograms that were sent, before and after the cut, and
   await cutAll();
   expect(opened.count('cut')).toBe(1);
   expect(await found()).toEqual(sent(series));
-  const [meta] = opened.database.snapshot('a', ALWAYS).blocks;
+  const meta = opened.database.snapshot('a', ALWAYS).blocks[0]?.meta;
   const histograms = series.reduce((sum, one) => sum + (one.histograms?.length ?? 0), 0);
   expect(meta?.stats.numHistogramSamples).toBe(histograms);
 });
 
 /** The blocks of the tenant, oldest first. */
 async function blocks(): Promise<BlockReader[]> {
-  const { blocks: metas, id } = opened.database.snapshot('a', ALWAYS);
+  const { blocks: places, id } = opened.database.snapshot('a', ALWAYS);
   opened.database.release(id);
   return await Promise.all(
-    metas.map((meta) => {
-      const files = new DirectoryBlockFiles(machine.fileSystem, `/data/bucket/${meta.ulid}`);
+    places.map(({ meta, localDirectory = '' }) => {
+      const files = new DirectoryBlockFiles(machine.fileSystem, localDirectory);
       return BlockReader.open(files, meta, []);
     }),
   );

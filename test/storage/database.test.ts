@@ -319,14 +319,14 @@ test('blocks rise in name when the clock goes back between two starts: the first
   const opened = await OpenedDatabase.open(machine);
   await opened.write('a', fiveHours);
   await machine.until('both cuts', () => opened.database.stats().cuts === 2);
-  const first = opened.database.snapshot('a', ALWAYS).blocks.map(({ ulid }) => ulid);
+  const first = opened.database.snapshot('a', ALWAYS).blocks.map(({ meta }) => meta.ulid);
   crash();
   machine.clock.setWall(machine.clock.nowMs() - 5 * HOUR_MS);
   const again = await OpenedDatabase.open(machine);
   await again.write('a', [[START_MS, 12345]]);
   machine.clock.advance(3 * HOUR_MS);
   await machine.until('the late block', () => again.database.stats().cuts === 2);
-  const blocks = again.database.snapshot('a', ALWAYS).blocks.map(({ ulid }) => ulid);
+  const blocks = again.database.snapshot('a', ALWAYS).blocks.map(({ meta }) => meta.ulid);
   expect(blocks.slice(0, 2)).toEqual(first);
   expect(ulidTimeMs(blocks[3] as string)).toBeGreaterThan(machine.clock.nowMs());
   expect(await again.samples('a')).toEqual(withBits(fiveHours));

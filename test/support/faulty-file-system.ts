@@ -118,6 +118,10 @@ class FaultyFile implements File {
     return this.#inner.size();
   }
 
+  modifiedMs(): number {
+    return this.#inner.modifiedMs();
+  }
+
   read(target: Uint8Array, position: number): number {
     const bad = this.#faults.unreadable;
     if (bad?.path === this.path && position < bad.to && bad.from < position + target.length) {

@@ -18,6 +18,7 @@ function fileOf(inner: File): File {
   return {
     path: inner.path,
     size: () => inner.size(),
+    modifiedMs: () => inner.modifiedMs(),
     read: (target, position) => inner.read(target, position),
     write: (bytes, position) => inner.write(bytes, position),
     sync() {

@@ -239,6 +239,11 @@ class SimFile implements File {
     return this.#node.content.length;
   }
 
+  /** This disk keeps no times. */
+  modifiedMs(): number {
+    return 0;
+  }
+
   read(target: Uint8Array, position: number): number {
     this.#check('read', true);
     const bytes = this.#node.content.subarray(position, position + target.length);

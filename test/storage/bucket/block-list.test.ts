@@ -1,8 +1,7 @@
 import { expect, test } from 'vitest';
 import type { BlockMeta } from '../../../storage/block/meta.ts';
+import { BlockDirectory } from '../../../storage/bucket/block-directory.ts';
 import { BlockList } from '../../../storage/bucket/block-list.ts';
-import type { Bucket } from '../../../storage/bucket/bucket.ts';
-import { DirectoryBucket } from '../../../storage/bucket/directory-bucket.ts';
 import { SimFileSystem } from '../../support/sim-file-system.ts';
 
 const rule = { tenantLabelName: 'tenant_id', defaultTenant: 'nobody' };
@@ -21,13 +20,13 @@ function meta(last: number, labels?: Record<string, string>, minTime = 0, maxTim
 }
 
 function listOf(...metas: BlockMeta[]): BlockList {
-  const list = new BlockList(rule);
+  const list = new BlockList(directoryOf({}), rule);
   for (const one of metas) list.add(one);
   return list;
 }
 
-/** A bucket with these files. */
-function bucketOf(files: Record<string, string | object>): Bucket {
+/** A directory with these files. */
+function directoryOf(files: Record<string, string | object>): BlockDirectory {
   const disk = new SimFileSystem();
   for (const [name, content] of Object.entries(files)) {
     const path = `/bucket/${name}`;
@@ -35,7 +34,7 @@ function bucketOf(files: Record<string, string | object>): Bucket {
     const file = disk.open(path, 'create');
     file.write(new TextEncoder().encode(typeof content === 'string' ? content : JSON.stringify(content)), 0);
   }
-  return new DirectoryBucket(disk, '/bucket');
+  return new BlockDirectory(disk, '/bucket');
 }
 
 test('a block belongs to the tenant of our label, else of Mimir’s, else to the default tenant', () => {
@@ -48,7 +47,10 @@ test('a block belongs to the tenant of our label, else of Mimir’s, else to the
   );
   const everything = { minTimeMs: 0, maxTimeMs: 100 };
   const blocks = Object.fromEntries(
-    ['a', 'b', 'c', 'd', 'nobody'].map((tenant) => [tenant, list.select(tenant, everything).map((one) => one.ulid)]),
+    ['a', 'b', 'c', 'd', 'nobody'].map((tenant) => [
+      tenant,
+      list.select(tenant, everything).map((one) => one.meta.ulid),
+    ]),
   );
   expect(blocks).toEqual({ a: [ulid(1)], b: [ulid(2)], c: [ulid(3)], d: [], nobody: [ulid(4), ulid(5)] });
   expect(list.size).toBe(5);
@@ -58,17 +60,16 @@ test('a block belongs to the tenant of our label, else of Mimir’s, else to the
 test('a range gets the blocks that overlap it, in the order in which they were made', () => {
   const list = listOf(meta(3, {}, 0, 100), meta(1, {}, 100, 200), meta(2, {}, 50, 150));
   const select = (minTimeMs: number, maxTimeMs: number): string[] =>
-    list.select('nobody', { minTimeMs, maxTimeMs }).map((one) => one.ulid.slice(-1));
+    list.select('nobody', { minTimeMs, maxTimeMs }).map((one) => one.meta.ulid.slice(-1));
   expect(select(0, 1000)).toEqual(['1', '2', '3']);
   expect(select(0, 50)).toEqual(['3']);
   expect(select(100, 101)).toEqual(['1', '2']);
   expect(select(200, 300)).toEqual([]);
 });
 
-test('what looks like a block and is none is skipped with the reason, the others are taken', async () => {
+test('what looks like a block and is none is skipped with the reason, the others are taken', () => {
   const skipped: string[] = [];
-  const list = new BlockList(rule);
-  const bucket = bucketOf({
+  const directory = directoryOf({
     [`${ulid(1)}/meta.json`]: meta(1, { tenant_id: 'a' }),
     [`${ulid(2)}/index`]: 'an upload that is not complete',
     [`${ulid(3)}/meta.json`]: '{ "ulid": ',
@@ -77,7 +78,8 @@ test('what looks like a block and is none is skipped with the reason, the others
     'debug/metas/something.json': '{}',
     [`${ulid(7)}/meta.json`]: meta(7),
   });
-  await list.load(bucket, (message) => void skipped.push(message));
+  const list = new BlockList(directory, rule);
+  list.load((message) => void skipped.push(message));
   expect([...list].map((one) => one.ulid)).toEqual([ulid(1), ulid(7)]);
   expect(skipped.length).toBe(4);
   expect(skipped[0]).toContain(ulid(2));

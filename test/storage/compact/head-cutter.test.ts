@@ -57,7 +57,7 @@ test('windows are cut as the data goes on, oldest first, and what is newer stays
 test('a block says whose it is and what of the log it covers', async () => {
   await opened.write('a', hours(0, 3.2));
   await looks(2);
-  const [meta] = opened.database.snapshot('a', ALWAYS).blocks;
+  const meta = opened.database.snapshot('a', ALWAYS).blocks[0]?.meta;
   expect(meta?.thanos?.labels).toEqual({ replica: 'r1', tenant_id: 'a' });
   expect(meta === undefined ? undefined : blockCoverage(meta, 'meta.json')).toMatchObject({
     tenant: 'a',

@@ -1,0 +1,28 @@
+/**
+ * How a thread opens the bucket: a module to load there, and what it is given. So the engine needs to know no store, a
+ * store's client is loaded only where it is configured, and each thread has connections of its own.
+ */
+import type { World } from '../io/world.ts';
+import type { Bucket } from './bucket.ts';
+import { BucketUsage } from './bucket-usage.ts';
+
+/** Survives a structured clone; `usage` is shared. */
+export interface BucketLocation {
+  /** The URL of a module that exports `openBucket` (OpenBucket). */
+  readonly module: string;
+  readonly config: unknown;
+  readonly usage: SharedArrayBuffer;
+}
+
+/** `config` is what the location says. Rejects with StorageError as the methods of a bucket do. */
+export type OpenBucket = (config: unknown, world: BucketWorld) => Promise<Bucket>;
+
+export type BucketWorld = Omit<World, 'wait'> & { readonly usage: BucketUsage };
+
+export async function openBucketAt(
+  { module, config, usage }: BucketLocation,
+  world: Omit<World, 'wait'>,
+): Promise<Bucket> {
+  const { openBucket } = (await import(module)) as { readonly openBucket: OpenBucket };
+  return await openBucket(config, { ...world, usage: new BucketUsage(usage) });
+}
