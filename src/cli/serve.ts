@@ -174,6 +174,7 @@ function openDatabase(
     ...(relabelConfig === undefined ? {} : { policy: relabelPolicy(relabelConfig) }),
     ...(replica === undefined ? {} : { ha: { replica, clusters } }),
     directory,
+    catalogPath: join(directory, 'catalog.sqlite'),
     memoryBudgetBytes: settings.memoryBudgetBytes,
     externalLabels: settings.externalLabels,
     tenantLabelName: settings.tenantLabelName,

@@ -82,6 +82,8 @@ function lineOf(event: Exclude<DatabaseEvent, { kind: 'replay-progress' }>): Lin
       return { level: 'warn', message: 'damage in the WAL', fields: { damage: event.message } };
     case 'block-skipped':
       return { level: 'warn', message: 'a block was left out', fields: { reason: event.message } };
+    case 'catalog-lost':
+      return { level: 'warn', message: 'the catalogue of blocks was lost', fields: { reason: event.message } };
     case 'retry':
       return {
         level: 'warn',

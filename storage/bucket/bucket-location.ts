@@ -8,6 +8,8 @@ import { BucketUsage } from './bucket-usage.ts';
 
 /** Survives a structured clone; `usage` is shared. */
 export interface BucketLocation {
+  /** What people call the bucket, with its place; another bucket has another one. The same as that of the bucket. */
+  readonly description: string;
   /** The URL of a module that exports `openBucket` (OpenBucket). */
   readonly module: string;
   readonly config: unknown;
