@@ -5,7 +5,8 @@
 import type { BlockMeta } from './block/meta.ts';
 import type { BucketLocation } from './bucket/bucket-location.ts';
 import type { BlockEvent } from './catalog/block-event.ts';
-import { Blocks } from './catalog/blocks.ts';
+import { type BlockSettings, Blocks, type BlocksStats } from './catalog/blocks.ts';
+import type { CatalogEntry } from './catalog/catalog.ts';
 import { type CheckpointerParts, HeadCheckpointer } from './compact/head-checkpointer.ts';
 import { HeadCollector } from './compact/head-collector.ts';
 import { type CutterParts, HeadCutter } from './compact/head-cutter.ts';
@@ -80,6 +81,7 @@ export interface DatabaseOptions {
   readonly defaultTenant: string;
   /** Where blocks go for good; undefined: they stay in `bucket/` of the directory. */
   readonly bucket?: BucketLocation;
+  readonly blocks?: BlockSettings;
   /** The file of the block catalogue; undefined: it is in memory, and made anew at each start. */
   readonly catalogPath?: string;
   /** A tenant that was silent for so long is cut whole. */
@@ -105,7 +107,7 @@ export interface DatabaseOptions {
 }
 
 /** Plain numbers; counters count from the start of the process. */
-export interface DatabaseStats {
+export interface DatabaseStats extends BlocksStats {
   readonly headSeries: number;
   readonly headBytes: number;
   readonly memoryBudgetBytes: number;
@@ -139,7 +141,6 @@ export interface DatabaseStats {
   readonly shortOfSpace: number;
   readonly cuts: number;
   readonly checkpoints: number;
-  readonly blocks: number;
   readonly snapshots: number;
   readonly tenants: number;
   readonly haClusters: number;
@@ -279,6 +280,29 @@ export class Database {
     return this.#parts.gaps?.pairs.status() ?? [];
   }
 
+  /** All blocks that are known, in whatever state; for people. */
+  blockEntries(): CatalogEntry[] {
+    return this.#parts.blocks.entries();
+  }
+
+  /** The names of the blocks that are on this disk only, oldest first; none if no bucket is configured. */
+  blocksNotUploaded(): string[] {
+    return this.#parts.blocks.notUploaded();
+  }
+
+  /**
+   * Looks at the bucket now, or within seconds if that was done just now. Rejects with StorageError if it does not
+   * answer.
+   */
+  refreshBlocks(): Promise<void> {
+    return this.#parts.blocks.refresh();
+  }
+
+  /** The bytes of a block are not those that its maker wrote: it is read no more. */
+  quarantineBlock(ulid: string, reason: string): void {
+    this.#parts.blocks.quarantine(ulid, reason);
+  }
+
   stats(): DatabaseStats {
     const { kernel, wal, writer, cutter, checkpointer, collector, blocks, snapshots, gaps, replay, metadata } =
       this.#parts;
@@ -310,7 +334,7 @@ export class Database {
       shortOfSpace: wal.shortage === undefined ? 0 : 1,
       cuts: cutter.count,
       checkpoints: checkpointer.count,
-      blocks: blocks.size,
+      ...blocks.stats(),
       snapshots: snapshots.count,
       tenants: writer.tenantCount,
       haClusters: gaps?.pairs.clusterCount ?? 0,
@@ -332,7 +356,7 @@ export class Database {
     await cutter.close();
     await wal.close();
     background.close();
-    blocks.close();
+    await blocks.close();
     lock.close();
   }
 }
@@ -357,7 +381,8 @@ async function openParts(options: DatabaseOptions, lock: DirectoryLock): Promise
   const ulids = new UlidGenerator(random);
   const identity = readIdentity(fileSystem, directory, () => ulids.next(clock.nowMs()));
   const blocksDirectory = makeBlocksDirectory(options);
-  const blocks = openBlocks(options, identity);
+  const snapshots = new Snapshots();
+  const blocks = openBlocks(options, identity, snapshots);
 
   const shadowBytes = options.ha === undefined ? 0 : Math.floor(options.memoryBudgetBytes * HA_SHADOW_SHARE);
   let admission: SeriesAdmission | undefined;
@@ -400,7 +425,6 @@ async function openParts(options: DatabaseOptions, lock: DirectoryLock): Promise
   const background = new BackgroundThread(executor, backgroundInit, onBroken);
   const extraRecords = (): Uint8Array[] => [...(gaps?.pairs.allRecords() ?? []), ...metadata.records()];
   const checkpointer = startCheckpointer(options, { kernel, wal, background, clock }, replayed, extraRecords);
-  const snapshots = new Snapshots();
   const shared = { kernel, guard, wal, writer, snapshots, clock };
   const collector = new HeadCollector({ ...shared, checkpointer }, options.deadSeriesAtLeast);
   const cutter = startCutter(
@@ -409,6 +433,7 @@ async function openParts(options: DatabaseOptions, lock: DirectoryLock): Promise
     identity,
     ulidsAfter(blocks.newestOwnMs(), ulids, clock),
   );
+  blocks.start();
   return {
     lock,
     kernel,
@@ -440,18 +465,15 @@ function makeBlocksDirectory({ fileSystem, directory }: DatabaseOptions): string
   return path;
 }
 
-function openBlocks(options: DatabaseOptions, { instance }: Identity): Blocks {
-  const { directory, bucket, catalogPath, fileSystem, clock, tenantLabelName, defaultTenant, onEvent } = options;
+function openBlocks(options: DatabaseOptions, { instance }: Identity, snapshots: Snapshots): Blocks {
+  const { directory, bucket } = options;
   return new Blocks({
+    ...options,
     dataDirectory: directory,
     instance,
-    tenantLabelName,
-    defaultTenant,
+    settings: options.blocks ?? {},
     ...(bucket === undefined ? {} : { location: bucket }),
-    ...(catalogPath === undefined ? {} : { catalogPath }),
-    fileSystem,
-    clock,
-    onEvent,
+    whenSnapshotsAreGone: () => snapshots.whenPresentOnesAreGone(),
   });
 }
 

@@ -32,12 +32,15 @@ CREATE TABLE blocks (
   visible_from INTEGER NOT NULL DEFAULT 0,
   listed INTEGER,
   missing INTEGER NOT NULL DEFAULT 0,
-  version TEXT
+  version TEXT,
+  listed_version TEXT,
+  marked INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE INDEX blocks_by_time ON blocks (tenant, max_time, min_time);
 CREATE INDEX blocks_by_state ON blocks (state, deletion, local, bytes, max_time, ulid);
 CREATE INDEX blocks_by_epoch ON blocks (epoch, ulid) WHERE epoch IS NOT NULL;
-CREATE INDEX blocks_by_listing ON blocks (listed) WHERE directory IS NOT NULL;
+CREATE INDEX blocks_by_listing ON blocks (listed, ulid) WHERE directory IS NOT NULL;
+CREATE INDEX blocks_here ON blocks (max_time, ulid, bytes, state) WHERE local IS NOT NULL;
 PRAGMA user_version = ${CATALOG_FORMAT};
 `;
 

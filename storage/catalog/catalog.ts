@@ -12,7 +12,7 @@ import { type BlockCoverage, type BlockMeta, blockCoverage, parseMeta } from '..
 import type { OwnBlock } from '../head/replay.ts';
 import { CorruptionError } from '../lib/errors.ts';
 import { ulidTimeMs } from '../lib/ulid.ts';
-import type { TimeRange } from '../model/time-range.ts';
+import { type TimeLimit, type TimeRange, timeOf } from '../model/time-range.ts';
 import type { BlockEvent } from './block-event.ts';
 import { type CatalogFile, openCatalogFile } from './catalog-file.ts';
 
@@ -39,10 +39,13 @@ export interface CatalogRules {
   readonly defaultTenant: string;
   /** Which bucket the rows are of; undefined: there is none but the local directories. */
   readonly bucket?: string;
-  /** For how long readers still use a block after it was marked for deletion. */
+  /** For how long readers still use a block after it was marked for deletion; default: a day. */
   readonly ignoreDeletionMarksDelayMs?: number;
-  /** For how long they do not use a new block of others yet. */
+  /** For how long they do not use a new block of others yet; default: they do at once. */
   readonly consistencyDelayMs?: number;
+  /** Blocks that lie wholly before or behind are not read. */
+  readonly minTime?: TimeLimit;
+  readonly maxTime?: TimeLimit;
 }
 
 /** How many blocks, and their bytes. */
@@ -67,6 +70,7 @@ export interface CatalogEntry {
   readonly deletionMs: number | null;
 }
 
+const IGNORE_DELETION_MARKS_DELAY_MS = 86_400_000;
 const MIMIR_TENANT_LABEL = '__org_id__';
 /** Whole in the bucket. */
 const IN_BUCKET = "('uploaded', 'foreign')";
@@ -129,11 +133,6 @@ export class Catalog {
     }
   }
 
-  /** Blocks that can be read, now or after their delay. */
-  get size(): number {
-    return this.sql(`SELECT count(*) FROM blocks WHERE state IN ${READABLE}`).pluck().get() as number;
-  }
-
   /** By state, those marked for deletion apart. */
   counts(): ReadonlyMap<BlockState | 'marked', BlockCount> {
     const rows = this.sql(
@@ -145,16 +144,17 @@ export class Catalog {
 
   /** A tenant's blocks that overlap the range, in the order they were made: the earlier one's samples win. */
   select(tenant: string, range: TimeRange, nowMs: number): BlockPlace[] {
+    const { minTime, maxTime, ignoreDeletionMarksDelayMs = IGNORE_DELETION_MARKS_DELAY_MS } = this.rules;
     const rows = this.sql(
       `SELECT ulid, meta, local, iif(state IN ${IN_BUCKET}, directory, NULL) AS directory FROM blocks
        WHERE tenant = ? AND max_time > ? AND min_time < ? AND state IN ${READABLE}
          AND visible_from <= ? AND (deletion IS NULL OR deletion > ?) ORDER BY ulid`,
     ).all(
       tenant,
-      range.minTimeMs,
-      range.maxTimeMs,
+      Math.max(range.minTimeMs, timeOf(minTime, nowMs) ?? range.minTimeMs),
+      Math.min(range.maxTimeMs, timeOf(maxTime, nowMs) ?? range.maxTimeMs),
       nowMs,
-      nowMs - (this.rules.ignoreDeletionMarksDelayMs ?? 0),
+      nowMs - ignoreDeletionMarksDelayMs,
     ) as PlaceRow[];
     return rows.map(({ ulid, meta, local, directory }) => ({
       meta: this.#parsed(ulid, meta),
@@ -175,6 +175,28 @@ export class Catalog {
   /** The greatest name of a block that was cut here; undefined if there is none. */
   newestOwn(): string | undefined {
     return (this.sql('SELECT max(ulid) FROM blocks WHERE epoch IS NOT NULL').pluck().get() as string) ?? undefined;
+  }
+
+  /** The names of the blocks that are not whole in the bucket, oldest first. */
+  notUploaded(): string[] {
+    return this.sql("SELECT ulid FROM blocks WHERE state IN ('local', 'uploading') ORDER BY ulid")
+      .pluck()
+      .all() as string[];
+  }
+
+  /** The blocks that are not whole in the bucket, and since when the oldest is known. */
+  backlog(): BlockCount & { readonly oldestMs: number } {
+    return this.sql(
+      `SELECT count(*) AS blocks, coalesce(sum(bytes), 0) AS bytes, coalesce(min(first_seen), 0) AS oldestMs
+       FROM blocks WHERE state IN ('local', 'uploading')`,
+    ).get() as BlockCount & { readonly oldestMs: number };
+  }
+
+  /** Of the blocks on this disk. */
+  localBytes(): number {
+    return this.sql('SELECT coalesce(sum(bytes), 0) FROM blocks INDEXED BY blocks_here WHERE local IS NOT NULL')
+      .pluck()
+      .get() as number;
   }
 
   /** A block that lies complete in `directory`/<ULID> on this disk. */
@@ -209,28 +231,83 @@ export class Catalog {
     return new Map(rows.map(({ ulid, local }) => [ulid, local]));
   }
 
+  /** The directory on this disk that a block is in, if it is. */
+  localDirectory(ulid: string): string | undefined {
+    return (this.sql('SELECT local FROM blocks WHERE ulid = ?').pluck().get(ulid) as string | null) ?? undefined;
+  }
+
+  noteUploading(ulid: string): void {
+    this.change(() => this.sql("UPDATE blocks SET state = 'uploading' WHERE ulid = ?").run(ulid));
+  }
+
+  /** The bucket has verified a file of a block. */
+  noteSent(ulid: string, name: string): void {
+    this.change(() => this.sql("UPDATE blocks SET sent = json_insert(sent, '$[#]', ?) WHERE ulid = ?").run(name, ulid));
+  }
+
+  /** The bucket holds all of a block under its name. */
+  noteUploaded(ulid: string, nowMs: number): void {
+    this.change(() =>
+      this.sql(
+        `UPDATE blocks SET state = 'uploaded', directory = ulid, uploaded = ?, sent = '[]', missing = 0,
+           version = NULL, listed_version = NULL WHERE ulid = ?`,
+      ).run(nowMs, ulid),
+    );
+  }
+
+  /** Blocks that are whole in the bucket. */
+  bucketCount(): number {
+    return this.sql(`SELECT count(*) FROM blocks WHERE state IN ${IN_BUCKET}`).pluck().get() as number;
+  }
+
+  /**
+   * A block is not in the bucket any more. If it was marked for deletion, it is gone.
+   * A copy of one that was not is what there is of it, and is uploaded again. Returns the directory of a copy that is of
+   * no use any more.
+   */
+  removeFromBucket(ulid: string): string | undefined {
+    return this.change(() => {
+      const row = this.sql('SELECT local, deletion FROM blocks WHERE ulid = ?').get(ulid) as
+        | { readonly local: string | null; readonly deletion: number | null }
+        | undefined;
+      if (row?.local && row.deletion === null) {
+        this.sql(
+          `UPDATE blocks SET state = 'local', directory = NULL, sent = '[]', uploaded = NULL, listed = NULL, missing = 0
+           WHERE ulid = ?`,
+        ).run(ulid);
+        return undefined;
+      }
+      this.sql('DELETE FROM blocks WHERE ulid = ?').run(ulid);
+      return row?.local ?? undefined;
+    });
+  }
+
   /** What the bucket's meta.json says of a block there; one of ours is uploaded with that. Throws CorruptionError. */
   readMeta(ulid: string, bytes: Uint8Array, file: string): void {
     const meta = parseMeta(bytes, file);
     if (meta.ulid !== ulid) throw new CorruptionError(file, 0, `it is of the block ${meta.ulid}`);
     const coverage = this.#ownCoverage(meta, file);
     const uploadedMs = uploadTimeMs(meta);
-    const isLate = coverage !== undefined || COMPACTED_SOURCES.has(meta.thanos?.source ?? '');
-    const visibleFrom = isLate ? 0 : (uploadedMs ?? ulidTimeMs(ulid)) + (this.rules.consistencyDelayMs ?? 0);
+    const isAtOnce = coverage !== undefined || COMPACTED_SOURCES.has(meta.thanos?.source ?? '');
+    const visibleFrom = isAtOnce ? 0 : (uploadedMs ?? ulidTimeMs(ulid)) + (this.rules.consistencyDelayMs ?? 0);
     this.change(() => {
       this.#describe(meta, coverage);
-      this.sql('UPDATE blocks SET state = ?, reason = NULL, uploaded = ?, visible_from = ? WHERE ulid = ?').run(
-        coverage === undefined ? 'foreign' : 'uploaded',
-        uploadedMs ?? null,
-        visibleFrom,
-        ulid,
-      );
+      this.sql(
+        `UPDATE blocks SET state = ?, reason = NULL, uploaded = ?, visible_from = ?, version = listed_version
+         WHERE ulid = ?`,
+      ).run(coverage === undefined ? 'foreign' : 'uploaded', uploadedMs ?? null, visibleFrom, ulid);
     });
   }
 
   /** The block is of no use, and why; it is left alone. */
   refuse(ulid: string, state: 'unreadable' | 'quarantined', reason: string): void {
-    this.change(() => this.sql('UPDATE blocks SET state = ?, reason = ? WHERE ulid = ?').run(state, reason, ulid));
+    this.change(() =>
+      this.sql('UPDATE blocks SET state = ?, reason = ?, version = listed_version WHERE ulid = ?').run(
+        state,
+        reason,
+        ulid,
+      ),
+    );
   }
 
   /** All that is known, by name; for people. */
@@ -307,7 +384,7 @@ export class Catalog {
     this.sql('DELETE FROM blocks WHERE local IS NULL').run();
     this.sql(
       `UPDATE blocks SET state = 'local', reason = NULL, directory = NULL, sent = '[]', uploaded = NULL, deletion = NULL,
-         visible_from = 0, listed = NULL, missing = 0, version = NULL`,
+         visible_from = 0, listed = NULL, missing = 0, version = NULL, listed_version = NULL, marked = 0`,
     ).run();
   }
 

@@ -8,7 +8,7 @@ import type { FileSystem } from '../../../storage/io/file-system.ts';
 import { nodeFileSystem } from '../../../storage/io/node-file-system.ts';
 import { FaultyFileSystem } from '../../support/faulty-file-system.ts';
 import { SimFileSystem, seededChance } from '../../support/sim-file-system.ts';
-import { SimClock } from '../../support/sim-machine.ts';
+import { SimMachine } from '../../support/sim-machine.ts';
 import { TemporaryDirectory } from '../../support/temporary-directory.ts';
 
 const EVERYTHING = { minTimeMs: 0, maxTimeMs: 1000 };
@@ -51,8 +51,10 @@ function blocksOn(
     instance: INSTANCE,
     tenantLabelName: 'tenant_id',
     defaultTenant: 'nobody',
+    ...new SimMachine(new SimFileSystem(), 0, seededChance(1)),
     fileSystem,
-    clock: new SimClock(0),
+    settings: {},
+    whenSnapshotsAreGone: async () => {},
     onEvent: (event) => void events.push(event),
     ...options,
   });
@@ -78,7 +80,7 @@ test('a block belongs to the tenant of our label, else of Mimir’s, else to the
   const blocks = blocksOn(disk);
   const found = ['a', 'b', 'c', 'd', 'nobody'].map((tenant) => names(blocks, tenant));
   expect(found).toEqual([[ulid(1)], [ulid(2)], [ulid(3)], [], [ulid(4), ulid(5)]]);
-  expect(blocks.size).toBe(5);
+  expect(blocks.stats()).toMatchObject({ blocks: 5, blocksLocal: 5, backlogBlocks: 0 });
 });
 
 test('a range gets the blocks that overlap it, in the order in which they were made', () => {
@@ -156,26 +158,26 @@ test('a block that is adopted is durable and read at once; one that the disk ref
 });
 
 /** On the real disk, with a file. */
-function onFile(
-  work: (open: (options?: Partial<BlocksOptions>) => Blocks, events: BlockEvent[], path: string) => void,
-): void {
+async function onFile(
+  work: (open: (options?: Partial<BlocksOptions>) => Blocks, events: BlockEvent[], path: string) => Promise<void>,
+): Promise<void> {
   using temporary = new TemporaryDirectory('catalog');
   const events: BlockEvent[] = [];
   const path = `${temporary.path}/catalog.sqlite`;
   put(nodeFileSystem, `${temporary.path}/bucket/${ulid(1)}/meta.json`, meta(1, { tenant_id: 'a', team: 'b' }));
   put(nodeFileSystem, `${temporary.path}/bucket/${ulid(2)}/meta.json`, meta(2));
-  work(
+  await work(
     (options) => blocksOn(nodeFileSystem, { dataDirectory: temporary.path, catalogPath: path, events, ...options }),
     events,
     temporary.path,
   );
 }
 
-test('the file is taken up again, and follows what was put into or taken from the directory meanwhile', () => {
-  onFile((open, events, directory) => {
+test('the file is taken up again, and follows what was put into or taken from the directory meanwhile', async () => {
+  await onFile(async (open, events, directory) => {
     const before = open();
     expect(names(before, 'nobody')).toEqual([ulid(2)]);
-    before.close();
+    await before.close();
     nodeFileSystem.remove(`${directory}/bucket/${ulid(2)}`);
     put(nodeFileSystem, `${directory}/bucket/${ulid(3)}/meta.json`, meta(3));
     // Half removed, as a loss of power may leave it.
@@ -183,14 +185,14 @@ test('the file is taken up again, and follows what was put into or taken from th
     nodeFileSystem.remove(`${directory}/bucket/${ulid(1)}/meta.json`);
     const after = open();
     expect([...names(after, 'nobody'), ...names(after, 'a')]).toEqual([ulid(3)]);
-    after.close();
+    await after.close();
     expect(events).toEqual([]);
   });
 });
 
-test('a damaged file, or one of another format, is made anew from the directories, and said so', () => {
-  onFile((open, events, directory) => {
-    open().close();
+test('a damaged file, or one of another format, is made anew from the directories, and said so', async () => {
+  await onFile(async (open, events, directory) => {
+    await open().close();
     const damages = [
       () => writeFileSync(`${directory}/catalog.sqlite`, 'SQLite format 3\0 and then nothing of the kind'),
       () => writeFileSync(`${directory}/catalog.sqlite`, new Uint8Array(20_000).fill(0x5a), { flag: 'r+' }),
@@ -199,21 +201,21 @@ test('a damaged file, or one of another format, is made anew from the directorie
       damage();
       const blocks = open();
       expect(names(blocks, 'a')).toEqual([ulid(1)]);
-      blocks.close();
+      await blocks.close();
     }
     expect(events.map((event) => event.kind)).toEqual(['catalog-lost', 'catalog-lost']);
   });
 });
 
-test('another tenant label, or another instance, counts for the blocks that are known already', () => {
-  onFile((open) => {
-    open().close();
+test('another tenant label, or another instance, counts for the blocks that are known already', async () => {
+  await onFile(async (open) => {
+    await open().close();
     const renamed = open({ tenantLabelName: 'team', defaultTenant: 'all' });
     expect([names(renamed, 'b'), names(renamed, 'all')]).toEqual([[ulid(1)], [ulid(2)]]);
-    renamed.close();
+    await renamed.close();
     const other = open({ instance: ulid(8) });
     expect(names(other, 'a')).toEqual([ulid(1)]);
-    other.close();
+    await other.close();
   });
 });
 
