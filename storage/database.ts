@@ -81,6 +81,7 @@ export interface DatabaseOptions {
   readonly defaultTenant: string;
   /** Where blocks go for good; undefined: they stay in `bucket/` of the directory. */
   readonly bucket?: BucketLocation;
+  /** How blocks are kept and found. */
   readonly blocks?: BlockSettings;
   /** The file of the block catalogue; undefined: it is in memory, and made anew at each start. */
   readonly catalogPath?: string;
@@ -291,16 +292,11 @@ export class Database {
   }
 
   /**
-   * Looks at the bucket now, or within seconds if that was done just now. Rejects with StorageError if it does not
-   * answer.
+   * A query missed a block that its snapshot has: looks at the bucket now, or within seconds if that was done just now.
+   * Resolves when the next snapshot knows better, or the bucket does not answer, which is reported. Never rejects.
    */
-  refreshBlocks(): Promise<void> {
-    return this.#parts.blocks.refresh();
-  }
-
-  /** The bytes of a block are not those that its maker wrote: it is read no more. */
-  quarantineBlock(ulid: string, reason: string): void {
-    this.#parts.blocks.quarantine(ulid, reason);
+  async refreshBlocks(): Promise<void> {
+    await this.#parts.blocks.refresh().catch(() => undefined);
   }
 
   stats(): DatabaseStats {
@@ -416,6 +412,7 @@ async function openParts(options: DatabaseOptions, lock: DirectoryLock): Promise
   const stopUpkeep = clock.every(UPKEEP_INTERVAL_MS, () => {
     secondDefinitions.write();
     keepFree();
+    blocks.setShortOfSpace(wal.shortage !== undefined);
   });
 
   const stopHaRounds = gaps === undefined ? () => {} : clock.every(HA_ROUND_MS, () => gaps.pairs.endRound());

@@ -1,6 +1,7 @@
 /** `varve serve`: opens the data directory, answers HTTP, and ends when it is told to, with everything on disk. */
 import { join } from 'node:path';
 import {
+  type BucketLocation,
   Database,
   type Executor,
   type FileSystem,
@@ -38,6 +39,7 @@ export interface Machine {
   readonly fileSystem: FileSystem;
   readonly executor: Executor;
   readonly walSegmentBytes?: number;
+  readonly bucket?: BucketLocation;
 }
 
 const REAL_MACHINE: Machine = { fileSystem: nodeFileSystem, executor: workerExecutor };
@@ -180,6 +182,14 @@ function openDatabase(
     tenantLabelName: settings.tenantLabelName,
     defaultTenant: settings.defaultTenantId,
     idleCutMs: settings.idleCutMs,
+    blocks: {
+      localBlocksBytes: settings.localBlocksBytes,
+      syncIntervalMs: settings.syncIntervalMs,
+      consistencyDelayMs: settings.consistencyDelayMs,
+      ignoreDeletionMarksDelayMs: settings.ignoreDeletionMarksDelayMs,
+      ...(settings.minTime === undefined ? {} : { minTime: settings.minTime }),
+      ...(settings.maxTime === undefined ? {} : { maxTime: settings.maxTime }),
+    },
     walSyncIntervalMs: settings.walSync === 'interval' ? settings.walSyncIntervalMs : 0,
     ...(settings.minFreeBytes === undefined ? {} : { minFreeBytes: settings.minFreeBytes }),
     times: {

@@ -53,7 +53,6 @@ const DATABASE_METRICS: { readonly [Name in Figure]: DatabaseMetric } = {
     'Blocks in the bucket that have no meta.json, or whose meta.json was not read yet.',
   ),
   blocksUnreadable: gauge('blocks_unreadable', 'Blocks in the bucket whose meta.json makes no sense.'),
-  blocksQuarantined: gauge('blocks_quarantined', 'Blocks that are not read because their bytes are damaged.'),
   localBlockBytes: gauge('local_blocks_bytes', 'Bytes of the blocks on this disk.'),
   backlogBlocks: gauge('upload_backlog_blocks', 'Blocks that wait for their upload.'),
   backlogBytes: gauge('upload_backlog_bytes', 'Bytes of the blocks that wait for their upload.'),

@@ -70,7 +70,7 @@ export class BlockSync {
           catalog.readMeta(ulid, bytes, name);
         } catch (error) {
           if (!(error instanceof CorruptionError)) throw error;
-          catalog.refuse(ulid, 'unreadable', error.message);
+          catalog.refuseMeta(ulid, error.message);
           onEvent({ kind: 'block-skipped', message: error.message });
         }
       },

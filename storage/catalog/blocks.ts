@@ -44,7 +44,6 @@ export interface BlocksStats extends BucketStats {
   readonly blocksMarked: number;
   readonly blocksPartial: number;
   readonly blocksUnreadable: number;
-  readonly blocksQuarantined: number;
   readonly localBlockBytes: number;
 }
 
@@ -85,6 +84,11 @@ export class Blocks {
     return this.#catalog.select(tenant, range, this.#options.clock.nowMs());
   }
 
+  /** Keeps fewer copies of uploaded blocks while the disk is nearly full. */
+  setShortOfSpace(isShort: boolean): void {
+    this.#bucket?.setShortOfSpace(isShort);
+  }
+
   /** See LocalBlocks. */
   adopt(directory: string, meta: BlockMeta): void {
     this.#local.adopt(directory, meta);
@@ -99,11 +103,6 @@ export class Blocks {
   /** The names of the blocks that are on this disk only, oldest first; none if no bucket is configured. */
   notUploaded(): string[] {
     return this.#bucket === undefined ? [] : this.#catalog.notUploaded();
-  }
-
-  /** The bytes of a block are not those that its maker wrote: it is read no more. */
-  quarantine(ulid: string, reason: string): void {
-    this.#catalog.refuse(ulid, 'quarantined', reason);
   }
 
   /** All that is known, by name; for people. */
@@ -129,7 +128,6 @@ export class Blocks {
       blocksMarked: count('marked'),
       blocksPartial: count('partial') + count('unread'),
       blocksUnreadable: count('unreadable'),
-      blocksQuarantined: count('quarantined'),
       localBlockBytes: this.#catalog.localBytes(),
       ...(this.#bucket?.stats() ?? NO_BUCKET),
     };

@@ -94,7 +94,7 @@ export class BucketBlocks {
       whenSnapshotsAreGone,
       onEvent,
     });
-    this.#uploader = new BlockUploader({ ...shared, health: this.#health, onUploaded: () => this.#cache.trim(false) });
+    this.#uploader = new BlockUploader({ ...shared, health: this.#health, onUploaded: () => this.#cache.trim() });
     this.#sync = new BlockSync({ ...shared, onDeleted: (ulid, from) => this.#cache.evict(ulid, from) });
   }
 
@@ -106,6 +106,11 @@ export class BucketBlocks {
   /** A block was cut. */
   noteNew(): void {
     this.#uploader.look();
+  }
+
+  setShortOfSpace(isShort: boolean): void {
+    this.#cache.isShortOfSpace = isShort;
+    if (isShort) this.#cache.trim();
   }
 
   /** Resolves after a sync that began after this call; of several calls at once, one sync comes. */
@@ -176,7 +181,7 @@ export class BucketBlocks {
     }
     // What vanished is uploaded again.
     this.#uploader.look();
-    this.#cache.trim(false);
+    this.#cache.trim();
   }
 
   /** Ends early when the engine is closed. */

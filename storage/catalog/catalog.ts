@@ -19,17 +19,9 @@ import { type CatalogFile, openCatalogFile } from './catalog-file.ts';
 /**
  * local: on this disk only. uploading: the same, and on its way. uploaded: of this instance, whole in the bucket. foreign:
  * of others, whole in the bucket. partial: in the bucket without meta.json. unread: its meta.json is still to be read.
- * unreadable: its meta.json makes no sense. quarantined: its bytes are not those that its maker wrote.
+ * unreadable: its meta.json makes no sense.
  */
-export type BlockState =
-  | 'local'
-  | 'uploading'
-  | 'uploaded'
-  | 'foreign'
-  | 'partial'
-  | 'unread'
-  | 'unreadable'
-  | 'quarantined';
+export type BlockState = 'local' | 'uploading' | 'uploaded' | 'foreign' | 'partial' | 'unread' | 'unreadable';
 
 export interface CatalogRules {
   /** Whose blocks are ours. */
@@ -299,11 +291,10 @@ export class Catalog {
     });
   }
 
-  /** The block is of no use, and why; it is left alone. */
-  refuse(ulid: string, state: 'unreadable' | 'quarantined', reason: string): void {
+  /** The bucket's meta.json makes no sense, and why. */
+  refuseMeta(ulid: string, reason: string): void {
     this.change(() =>
-      this.sql('UPDATE blocks SET state = ?, reason = ?, version = listed_version WHERE ulid = ?').run(
-        state,
+      this.sql("UPDATE blocks SET state = 'unreadable', reason = ?, version = listed_version WHERE ulid = ?").run(
         reason,
         ulid,
       ),

@@ -27,15 +27,17 @@ interface Copy {
 
 export class LocalCache {
   readonly #parts: CacheParts;
+  /** While the disk is nearly full, the budget is nothing. */
+  isShortOfSpace = false;
   #isClosed = false;
 
   constructor(parts: CacheParts) {
     this.#parts = parts;
   }
 
-  /** Keeps to the budget, or to none while the disk is nearly full. */
-  trim(isShortOfSpace: boolean): void {
-    let over = this.#parts.catalog.localBytes() - (isShortOfSpace ? 0 : this.#parts.budgetBytes);
+  /** Keeps to the budget. */
+  trim(): void {
+    let over = this.#parts.catalog.localBytes() - (this.isShortOfSpace ? 0 : this.#parts.budgetBytes);
     if (over <= 0) return;
     for (const copy of this.#evictable()) {
       if (over <= 0) return;

@@ -33,7 +33,6 @@ const stats: DatabaseStats = {
   blocksMarked: 4,
   blocksPartial: 5,
   blocksUnreadable: 6,
-  blocksQuarantined: 7,
   localBlockBytes: 8,
   backlogBlocks: 9,
   backlogBytes: 10,

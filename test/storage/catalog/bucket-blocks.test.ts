@@ -444,3 +444,15 @@ test('a store that hangs does not hold up a stop', async () => {
   });
   await machine.until('the stop', () => isClosed, { stepMs: 1000, steps: 10 });
 });
+
+test('blocks outside of the limits of time are not read', async () => {
+  const day = 86_400_000;
+  const [old, recent, future] = [1, 2, 3].map((last) => ulidAt(NOW_MS, last)) as [string, string, string];
+  await putForeign(old, { minTime: NOW_MS - 3 * day, maxTime: NOW_MS - 2 * day });
+  await putForeign(recent, { minTime: NOW_MS - 2 * day, maxTime: NOW_MS - day });
+  await putForeign(future, { minTime: NOW_MS - day + 1, maxTime: NOW_MS });
+  const blocks = open({ minTime: { agoMs: 2 * day }, maxTime: { atMs: NOW_MS - day } });
+  await blocks.refresh();
+  expect(names(blocks, 'nobody')).toEqual([recent]);
+  await blocks.close();
+});
