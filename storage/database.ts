@@ -3,8 +3,10 @@
  * blocks in the bucket, readers on other threads see both through snapshots.
  */
 import type { BlockMeta } from './block/meta.ts';
-import { BlockDirectory } from './bucket/block-directory.ts';
-import { BlockList } from './bucket/block-list.ts';
+import type { BucketLocation } from './bucket/bucket-location.ts';
+import type { BlockEvent } from './catalog/block-event.ts';
+import { type BlockSettings, Blocks, type BlocksStats } from './catalog/blocks.ts';
+import type { CatalogEntry } from './catalog/catalog.ts';
 import { type CheckpointerParts, HeadCheckpointer } from './compact/head-checkpointer.ts';
 import { HeadCollector } from './compact/head-collector.ts';
 import { type CutterParts, HeadCutter } from './compact/head-cutter.ts';
@@ -16,7 +18,7 @@ import { type HaClusterStatus, type HaEvent, type HaLabels, HaPairs } from './he
 import { HeadWriter, type WriteOptions } from './head/head-writer.ts';
 import { KernelGuard } from './head/kernel-guard.ts';
 import { MetadataStore } from './head/metadata-store.ts';
-import { type OwnBlock, ownBlocks, type ReplayOutcome, replayLog } from './head/replay.ts';
+import { type ReplayOutcome, replayLog } from './head/replay.ts';
 import { SecondDefinitions } from './head/second-definitions.ts';
 import { type Snapshot, Snapshots } from './head/snapshots.ts';
 import type { TenantLimits } from './head/tenant-limits.ts';
@@ -29,7 +31,7 @@ import { isSystemError } from './io/system-error.ts';
 import { Kernel, type TimeRules } from './kernel/kernel.ts';
 import * as L from './kernel/layout.ts';
 import { StorageError } from './lib/errors.ts';
-import { UlidGenerator, ulidTimeMs } from './lib/ulid.ts';
+import { UlidGenerator } from './lib/ulid.ts';
 import type { MetricMetadata } from './model/extras.ts';
 import type { Labels } from './model/labels.ts';
 import type { SeriesPolicy } from './model/series-policy.ts';
@@ -59,9 +61,9 @@ export type DatabaseEvent =
   | { readonly kind: 'disk-short'; readonly message: string }
   | { readonly kind: 'disk-roomy' }
   | HaEvent
-  /** Damaged bytes in the log, or in a block that was left out. */
+  | BlockEvent
+  /** Damaged bytes in the log. */
   | { readonly kind: 'wal-damage'; readonly message: string }
-  | { readonly kind: 'block-skipped'; readonly message: string }
   /** Work beside the writes failed and is tried again. */
   | { readonly kind: 'retry'; readonly what: string; readonly message: string }
   /** The engine must not go on: the process is to end, and the log restores what it held. */
@@ -77,6 +79,12 @@ export interface DatabaseOptions {
   readonly tenantLabelName: string;
   /** Whose blocks are that name no tenant. */
   readonly defaultTenant: string;
+  /** Where blocks go for good; undefined: they stay in `bucket/` of the directory. */
+  readonly bucket?: BucketLocation;
+  /** How blocks are kept and found. */
+  readonly blocks?: BlockSettings;
+  /** The file of the block catalogue; undefined: it is in memory, and made anew at each start. */
+  readonly catalogPath?: string;
   /** A tenant that was silent for so long is cut whole. */
   readonly idleCutMs: number;
   /** Which times samples may have; see `defaultTimeRules`. */
@@ -100,7 +108,7 @@ export interface DatabaseOptions {
 }
 
 /** Plain numbers; counters count from the start of the process. */
-export interface DatabaseStats {
+export interface DatabaseStats extends BlocksStats {
   readonly headSeries: number;
   readonly headBytes: number;
   readonly memoryBudgetBytes: number;
@@ -134,7 +142,6 @@ export interface DatabaseStats {
   readonly shortOfSpace: number;
   readonly cuts: number;
   readonly checkpoints: number;
-  readonly blocks: number;
   readonly snapshots: number;
   readonly tenants: number;
   readonly haClusters: number;
@@ -167,7 +174,7 @@ interface Parts {
   readonly cutter: HeadCutter;
   readonly collector: HeadCollector;
   readonly checkpointer: HeadCheckpointer;
-  readonly blocks: BlockList;
+  readonly blocks: Blocks;
   readonly snapshots: Snapshots;
   readonly background: BackgroundThread;
   readonly gaps: HaGaps | undefined;
@@ -274,6 +281,24 @@ export class Database {
     return this.#parts.gaps?.pairs.status() ?? [];
   }
 
+  /** All blocks that are known, in whatever state; for people. */
+  blockEntries(): CatalogEntry[] {
+    return this.#parts.blocks.entries();
+  }
+
+  /** The names of the blocks that are on this disk only, oldest first; none if no bucket is configured. */
+  blocksNotUploaded(): string[] {
+    return this.#parts.blocks.notUploaded();
+  }
+
+  /**
+   * A query missed a block that its snapshot has: looks at the bucket now, or within seconds if that was done just now.
+   * Resolves when the next snapshot knows better, or the bucket does not answer, which is reported. Never rejects.
+   */
+  async refreshBlocks(): Promise<void> {
+    await this.#parts.blocks.refresh().catch(() => undefined);
+  }
+
   stats(): DatabaseStats {
     const { kernel, wal, writer, cutter, checkpointer, collector, blocks, snapshots, gaps, replay, metadata } =
       this.#parts;
@@ -305,7 +330,7 @@ export class Database {
       shortOfSpace: wal.shortage === undefined ? 0 : 1,
       cuts: cutter.count,
       checkpoints: checkpointer.count,
-      blocks: blocks.size,
+      ...blocks.stats(),
       snapshots: snapshots.count,
       tenants: writer.tenantCount,
       haClusters: gaps?.pairs.clusterCount ?? 0,
@@ -320,19 +345,16 @@ export class Database {
 
   /** Refuses further writes, makes the last ones durable and gives the directory free. */
   async close(): Promise<void> {
-    const { writer, cutter, wal, background, lock, stopUpkeep, stopHaRounds } = this.#parts;
+    const { writer, cutter, wal, background, blocks, lock, stopUpkeep, stopHaRounds } = this.#parts;
     stopUpkeep();
     stopHaRounds();
     await writer.close();
     await cutter.close();
     await wal.close();
     background.close();
+    await blocks.close();
     lock.close();
   }
-}
-
-function bucketDirectory(directory: string): string {
-  return `${directory}/bucket`;
 }
 
 /** The size of a file, 0 if it has gone meanwhile. */
@@ -354,11 +376,9 @@ async function openParts(options: DatabaseOptions, lock: DirectoryLock): Promise
   const { directory, fileSystem, clock, random, executor, onEvent } = options;
   const ulids = new UlidGenerator(random);
   const identity = readIdentity(fileSystem, directory, () => ulids.next(clock.nowMs()));
-  const blocksDirectory = `${directory}/blocks`;
-  // What a crash left half-written; the log still has its samples.
-  fileSystem.remove(blocksDirectory);
-  fileSystem.makeDirectory(blocksDirectory);
-  const { directory: blockDirectory, blocks, own } = openBlocks(options, identity);
+  const blocksDirectory = makeBlocksDirectory(options);
+  const snapshots = new Snapshots();
+  const blocks = openBlocks(options, identity, snapshots);
 
   const shadowBytes = options.ha === undefined ? 0 : Math.floor(options.memoryBudgetBytes * HA_SHADOW_SHARE);
   let admission: SeriesAdmission | undefined;
@@ -372,7 +392,7 @@ async function openParts(options: DatabaseOptions, lock: DirectoryLock): Promise
   if (options.policy !== undefined || gaps !== undefined) admission = new SeriesAdmission(options.policy, gaps?.pairs);
   const metadata = new MetadataStore();
   const startedMs = clock.monotonicMs();
-  const replayed = await replayLog(fileSystem, directory, kernel, own, {
+  const replayed = await replayLog(fileSystem, directory, kernel, blocks.ownBlocks(identity.epoch), {
     onElection: (election) => gaps?.pairs.restore(election),
     onProgress: (progress) => onEvent({ kind: 'replay-progress', ...progress }),
     onDamage: (message) => onEvent({ kind: 'wal-damage', message }),
@@ -392,6 +412,7 @@ async function openParts(options: DatabaseOptions, lock: DirectoryLock): Promise
   const stopUpkeep = clock.every(UPKEEP_INTERVAL_MS, () => {
     secondDefinitions.write();
     keepFree();
+    blocks.setShortOfSpace(wal.shortage !== undefined);
   });
 
   const stopHaRounds = gaps === undefined ? () => {} : clock.every(HA_ROUND_MS, () => gaps.pairs.endRound());
@@ -401,15 +422,15 @@ async function openParts(options: DatabaseOptions, lock: DirectoryLock): Promise
   const background = new BackgroundThread(executor, backgroundInit, onBroken);
   const extraRecords = (): Uint8Array[] => [...(gaps?.pairs.allRecords() ?? []), ...metadata.records()];
   const checkpointer = startCheckpointer(options, { kernel, wal, background, clock }, replayed, extraRecords);
-  const snapshots = new Snapshots();
   const shared = { kernel, guard, wal, writer, snapshots, clock };
   const collector = new HeadCollector({ ...shared, checkpointer }, options.deadSeriesAtLeast);
   const cutter = startCutter(
     options,
-    { ...shared, directory: blockDirectory, blocks, background, checkpointer, collector, metadata },
+    { ...shared, blocks, background, checkpointer, collector, metadata },
     identity,
-    ulidsAfter(own, ulids, clock),
+    ulidsAfter(blocks.newestOwnMs(), ulids, clock),
   );
+  blocks.start();
   return {
     lock,
     kernel,
@@ -433,16 +454,24 @@ function haPairs(labels: HaLabels, kernel: Kernel, { clock, onEvent }: DatabaseO
   return new HaPairs(labels, { memory: kernel.memory, makeReplica: () => kernel.makeReplica(), clock, onEvent });
 }
 
-/** The blocks, where they lie, and which of them were cut from this log. */
-function openBlocks(
-  { fileSystem, directory, tenantLabelName, defaultTenant, onEvent }: DatabaseOptions,
-  identity: Identity,
-): { directory: BlockDirectory; blocks: BlockList; own: OwnBlock[] } {
-  const onSkipped = (message: string): void => onEvent({ kind: 'block-skipped', message });
-  const blockDirectory = new BlockDirectory(fileSystem, bucketDirectory(directory));
-  const blocks = new BlockList(blockDirectory, { tenantLabelName, defaultTenant });
-  blocks.load(onSkipped);
-  return { directory: blockDirectory, blocks, own: ownBlocks(blocks, identity, onSkipped) };
+/** Where blocks are built, without what a crash left half-written: the log still has its samples. */
+function makeBlocksDirectory({ fileSystem, directory }: DatabaseOptions): string {
+  const path = `${directory}/blocks`;
+  for (const { name } of fileSystem.list(path)) if (name.endsWith('.tmp')) fileSystem.remove(`${path}/${name}`);
+  fileSystem.makeDirectory(path);
+  return path;
+}
+
+function openBlocks(options: DatabaseOptions, { instance }: Identity, snapshots: Snapshots): Blocks {
+  const { directory, bucket } = options;
+  return new Blocks({
+    ...options,
+    dataDirectory: directory,
+    instance,
+    settings: options.blocks ?? {},
+    ...(bucket === undefined ? {} : { location: bucket }),
+    whenSnapshotsAreGone: () => snapshots.whenPresentOnesAreGone(),
+  });
 }
 
 function startWal(
@@ -500,8 +529,7 @@ function startCutter(
 }
 
 /** Names for blocks, greater than those of the blocks that are there, even if the clock went back since the last start. */
-function ulidsAfter(blocks: readonly OwnBlock[], ulids: UlidGenerator, clock: Clock): () => string {
-  const newestMs = blocks.reduce((newest, { ulid }) => Math.max(newest, ulidTimeMs(ulid)), -1);
+function ulidsAfter(newestMs: number, ulids: UlidGenerator, clock: Clock): () => string {
   return () => ulids.next(Math.max(clock.nowMs(), newestMs + 1));
 }
 

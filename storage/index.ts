@@ -1,5 +1,6 @@
 /** The engine's one door. */
 
+export type { BucketLocation } from './bucket/bucket-location.ts';
 export { type MergedSamples, mergeChunks, mergeSamples } from './chunk/merge-chunks.ts';
 export { Database, type DatabaseEvent, type DatabaseOptions, type DatabaseStats } from './database.ts';
 export type { HaClusterStatus, HaLabels } from './head/ha-pairs.ts';
@@ -27,7 +28,7 @@ export { Matcher, type MatcherType } from './model/matcher.ts';
 export { SampleBuffer } from './model/sample-buffer.ts';
 export type { SeriesPolicy } from './model/series-policy.ts';
 export { type Chunk, chunkSampleCount, type SeriesSource } from './model/series-source.ts';
-export type { TimeRange } from './model/time-range.ts';
+export type { TimeLimit, TimeRange } from './model/time-range.ts';
 export { readChunks } from './select/read-chunks.ts';
 export { openReader, type Reader, type ReaderInit } from './select/reader.ts';
 export { labelNames, labelValues } from './select/select-labels.ts';

@@ -1,6 +1,7 @@
 /** `varve serve`: opens the data directory, answers HTTP, and ends when it is told to, with everything on disk. */
 import { join } from 'node:path';
 import {
+  type BucketLocation,
   Database,
   type Executor,
   type FileSystem,
@@ -38,6 +39,7 @@ export interface Machine {
   readonly fileSystem: FileSystem;
   readonly executor: Executor;
   readonly walSegmentBytes?: number;
+  readonly bucket?: BucketLocation;
 }
 
 const REAL_MACHINE: Machine = { fileSystem: nodeFileSystem, executor: workerExecutor };
@@ -174,11 +176,20 @@ function openDatabase(
     ...(relabelConfig === undefined ? {} : { policy: relabelPolicy(relabelConfig) }),
     ...(replica === undefined ? {} : { ha: { replica, clusters } }),
     directory,
+    catalogPath: join(directory, 'catalog.sqlite'),
     memoryBudgetBytes: settings.memoryBudgetBytes,
     externalLabels: settings.externalLabels,
     tenantLabelName: settings.tenantLabelName,
     defaultTenant: settings.defaultTenantId,
     idleCutMs: settings.idleCutMs,
+    blocks: {
+      localBlocksBytes: settings.localBlocksBytes,
+      syncIntervalMs: settings.syncIntervalMs,
+      consistencyDelayMs: settings.consistencyDelayMs,
+      ignoreDeletionMarksDelayMs: settings.ignoreDeletionMarksDelayMs,
+      ...(settings.minTime === undefined ? {} : { minTime: settings.minTime }),
+      ...(settings.maxTime === undefined ? {} : { maxTime: settings.maxTime }),
+    },
     walSyncIntervalMs: settings.walSync === 'interval' ? settings.walSyncIntervalMs : 0,
     ...(settings.minFreeBytes === undefined ? {} : { minFreeBytes: settings.minFreeBytes }),
     times: {

@@ -3,6 +3,7 @@
  * Names and meanings are those of Prometheus and Thanos where the thing is the same.
  */
 
+import type { TimeLimit } from '../../storage/index.ts';
 import { LOG_FORMATS, LOG_LEVELS } from '../telemetry/log.ts';
 import { isTenantId } from '../tenants/tenant-id.ts';
 import { parseExternalLabels, parseLabelName } from './external-labels.ts';
@@ -143,6 +144,54 @@ export const SERVE_FLAGS: { readonly [Setting in keyof GivenSettings]: Flag<Give
     defaultNote: 'half of what the head takes, at least 64MiB',
     repeatable: false,
     parse: optional(parseSize),
+  },
+  localBlocksBytes: {
+    name: 'storage.local-blocks',
+    placeholder: '<size>',
+    description: 'Uploaded blocks that stay on the disk as well, so that queries need not fetch them; the newest data.',
+    defaults: ['10GiB'],
+    repeatable: false,
+    parse: one(parseSize),
+  },
+  syncIntervalMs: {
+    name: 'sync-block-duration',
+    placeholder: '<duration>',
+    description: 'How often the bucket is listed for blocks of others.',
+    defaults: ['15m'],
+    repeatable: false,
+    parse: one(parsePositiveDuration),
+  },
+  consistencyDelayMs: {
+    name: 'consistency-delay',
+    placeholder: '<duration>',
+    description: 'Blocks of others are read when they are this old; those of compactors at once.',
+    defaults: ['0s'],
+    repeatable: false,
+    parse: one(parseDuration),
+  },
+  ignoreDeletionMarksDelayMs: {
+    name: 'ignore-deletion-marks-delay',
+    placeholder: '<duration>',
+    description: 'Blocks that are marked for deletion are read for this long.',
+    defaults: ['24h'],
+    repeatable: false,
+    parse: one(parseDuration),
+  },
+  minTime: {
+    name: 'min-time',
+    placeholder: '<time>',
+    description: 'Blocks that end before are not read: RFC 3339, or a duration relative to now such as -2w.',
+    defaults: [],
+    repeatable: false,
+    parse: optional(parseTimeLimit),
+  },
+  maxTime: {
+    name: 'max-time',
+    placeholder: '<time>',
+    description: 'Blocks that begin after it are not read: RFC 3339, or a duration relative to now such as -2h.',
+    defaults: [],
+    repeatable: false,
+    parse: optional(parseTimeLimit),
   },
   idleCutMs: {
     name: 'head.idle-cut',
@@ -392,6 +441,20 @@ function parseFutureWindow(text: string): number {
   const ms = parseDuration(text);
   if (ms > YEAR_MS) throw new ValueError('want at most 1y');
   return ms;
+}
+
+const RFC_3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)$/;
+
+/** As Thanos's store takes them. */
+function parseTimeLimit(text: string): TimeLimit {
+  if (RFC_3339.test(text) && !Number.isNaN(Date.parse(text))) return { atMs: Date.parse(text) };
+  const [, sign = '', duration = ''] = /^(-?)(\d.*)$/.exec(text) ?? [];
+  try {
+    return { agoMs: (sign === '-' ? 1 : -1) * parseDuration(duration) };
+  } catch (error) {
+    if (!(error instanceof ValueError)) throw error;
+    throw new ValueError('want a time such as 2026-01-31T00:00:00Z, or a duration relative to now such as -2w');
+  }
 }
 
 function parseCount(text: string, least: number, most: number): number {

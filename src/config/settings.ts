@@ -1,5 +1,6 @@
 /** What `varve serve` was told, as plain frozen values: parsed, checked, with every default filled in. */
 
+import type { TimeLimit } from '../../storage/index.ts';
 import type { LogFormat, LogLevel } from '../telemetry/log.ts';
 
 /** Where to listen. An empty host is every interface; port 0 takes a free one. */
@@ -36,6 +37,18 @@ export interface ServeSettings {
   readonly walSyncIntervalMs: number;
   /** --storage.min-free-space; undefined: by the size of the head. */
   readonly minFreeBytes: number | undefined;
+  /** --storage.local-blocks */
+  readonly localBlocksBytes: number;
+  /** --sync-block-duration */
+  readonly syncIntervalMs: number;
+  /** --consistency-delay */
+  readonly consistencyDelayMs: number;
+  /** --ignore-deletion-marks-delay */
+  readonly ignoreDeletionMarksDelayMs: number;
+  /** --min-time; undefined: no limit. */
+  readonly minTime: TimeLimit | undefined;
+  /** --max-time; undefined: no limit. */
+  readonly maxTime: TimeLimit | undefined;
   /** --head.idle-cut */
   readonly idleCutMs: number;
   /** --tsdb.out-of-order.time-window */

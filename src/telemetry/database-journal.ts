@@ -82,6 +82,43 @@ function lineOf(event: Exclude<DatabaseEvent, { kind: 'replay-progress' }>): Lin
       return { level: 'warn', message: 'damage in the WAL', fields: { damage: event.message } };
     case 'block-skipped':
       return { level: 'warn', message: 'a block was left out', fields: { reason: event.message } };
+    case 'catalog-lost':
+      return { level: 'warn', message: 'the catalogue of blocks was lost', fields: { reason: event.message } };
+    case 'block-uploaded': {
+      const { ulid, bytes, sentBytes: sent, durationMs } = event;
+      return {
+        level: 'info',
+        message: 'block uploaded',
+        fields: { ulid, bytes, sent, duration: `${Math.round(durationMs)}ms` },
+      };
+    }
+    case 'upload-retry':
+      return {
+        level: 'warn',
+        message: 'a block could not be uploaded: it stays on this disk and is tried again',
+        fields: { ulid: event.ulid, error: event.message },
+      };
+    case 'block-evicted':
+      return {
+        level: 'info',
+        message: 'the copy of an uploaded block made room',
+        fields: { ulid: event.ulid, bytes: event.bytes },
+      };
+    case 'bucket-synced': {
+      const { blocks, added, vanished, strays, durationMs } = event;
+      const fields = { blocks, added, vanished, strays: strays.join(' '), duration: `${Math.round(durationMs)}ms` };
+      return { level: added + vanished > 0 ? 'info' : 'debug', message: 'bucket listed', fields };
+    }
+    case 'bucket-failing':
+      return fault('the bucket does not answer: new blocks stay on this disk until it does', event.message);
+    case 'bucket-recovered':
+      return { level: 'info', message: 'the bucket answers again' };
+    case 'bucket-emptied':
+      return {
+        level: 'error',
+        message: 'the bucket is empty: was it deleted, or is it another one? What is on this disk is uploaded again',
+        fields: { blocks_known: event.known },
+      };
     case 'retry':
       return {
         level: 'warn',

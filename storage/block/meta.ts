@@ -55,6 +55,8 @@ export interface ThanosMeta {
   readonly files?: readonly BlockFile[];
   readonly index_stats?: { readonly series_max_size?: number; readonly chunk_max_size?: number };
   readonly extensions?: Readonly<Record<string, unknown>>;
+  /** RFC 3339. */
+  readonly upload_time?: string;
 }
 
 export interface BlockMeta {
@@ -180,6 +182,8 @@ function checkThanos(thanos: Field): void {
   }
   const extensions = thanos.at('extensions');
   if (!extensions.absent) extensions.names();
+  const uploadTime = thanos.at('upload_time');
+  if (!uploadTime.absent) uploadTime.string();
 }
 
 /** A value in a JSON document and its path in it; each check throws a CorruptionError that names the path. */

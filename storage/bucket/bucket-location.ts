@@ -8,6 +8,8 @@ import { BucketUsage } from './bucket-usage.ts';
 
 /** Survives a structured clone; `usage` is shared. */
 export interface BucketLocation {
+  /** What people call the bucket, with its place; another bucket has another one. The same as that of the bucket. */
+  readonly description: string;
   /** The URL of a module that exports `openBucket` (OpenBucket). */
   readonly module: string;
   readonly config: unknown;
@@ -19,10 +21,18 @@ export type OpenBucket = (config: unknown, world: BucketWorld) => Promise<Bucket
 
 export type BucketWorld = Omit<World, 'wait'> & { readonly usage: BucketUsage };
 
+const loaded = new Map<string, Promise<{ readonly openBucket: OpenBucket }>>();
+
+/** The module is loaded once a thread. */
 export async function openBucketAt(
   { module, config, usage }: BucketLocation,
   world: Omit<World, 'wait'>,
 ): Promise<Bucket> {
-  const { openBucket } = (await import(module)) as { readonly openBucket: OpenBucket };
+  let loading = loaded.get(module);
+  if (loading === undefined) {
+    loading = import(module) as Promise<{ readonly openBucket: OpenBucket }>;
+    loaded.set(module, loading);
+  }
+  const { openBucket } = await loading;
   return await openBucket(config, { ...world, usage: new BucketUsage(usage) });
 }

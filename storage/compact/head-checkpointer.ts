@@ -11,8 +11,8 @@ import type { WindowGeneration } from '../head/head-source.ts';
 import type { ActiveTenant } from '../head/head-writer.ts';
 import type { Clock } from '../io/clock.ts';
 import type { Kernel } from '../kernel/kernel.ts';
+import { Backoff } from '../lib/backoff.ts';
 import type { Wal } from '../wal/wal.ts';
-import { Backoff } from './backoff.ts';
 
 /** Cuts of many tenants come one by one: while the log has one segment, the checkpoint waits for the last of them. */
 const QUIET_MS = 60_000;

@@ -3,16 +3,15 @@
  * head spans more than 3 h, with the late generations of older windows; a tenant that is silent is cut whole, and so
  * are all when memory is short.
  *
- *   seal in the log, durable ─► block written ─► in the bucket and the block list ─► older snapshots gone
+ *   seal in the log, durable ─► block written ─► durable and in the catalogue ─► older snapshots gone
  *     ─► samples leave the head ─► checkpoint ─► segments leave the log ─► dead series leave the head
  *
- * A crash at any point loses nothing: before the block is in the bucket the log brings the samples back and they are cut
+ * A crash at any point loses nothing: before the block is durable the log brings the samples back and they are cut
  * again; from then on the replay leaves out what the block's meta.json says it covers. A cut that fails is taken up
  * where it was, later and later; meanwhile the other tenants are cut.
  */
 import type { BlockMeta } from '../block/meta.ts';
-import type { BlockDirectory } from '../bucket/block-directory.ts';
-import type { BlockList } from '../bucket/block-list.ts';
+import type { Blocks } from '../catalog/blocks.ts';
 import type { BackgroundThread } from '../head/background-thread.ts';
 import type { CutOrder } from '../head/cut-block.ts';
 import type { WindowGeneration } from '../head/head-source.ts';
@@ -25,8 +24,8 @@ import type { Clock } from '../io/clock.ts';
 import { nextTurn } from '../io/executor.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import * as L from '../kernel/layout.ts';
+import { Backoff } from '../lib/backoff.ts';
 import type { Wal } from '../wal/wal.ts';
-import { Backoff } from './backoff.ts';
 import { dueWindows } from './due-windows.ts';
 import type { HeadCheckpointer } from './head-checkpointer.ts';
 import type { HeadCollector } from './head-collector.ts';
@@ -45,8 +44,7 @@ export interface CutterParts {
   readonly guard: KernelGuard;
   readonly wal: Wal;
   readonly writer: HeadWriter;
-  readonly directory: BlockDirectory;
-  readonly blocks: BlockList;
+  readonly blocks: Pick<Blocks, 'adopt'>;
   readonly snapshots: Snapshots;
   readonly background: BackgroundThread;
   readonly checkpointer: HeadCheckpointer;
@@ -77,7 +75,7 @@ interface DueTenant {
 interface Cut extends WindowGeneration {
   /** Everything that the log has of it comes before this sequence. */
   readonly position: number;
-  /** Whether its block, if there was anything to put into one, is in the block list. */
+  /** Whether its block, if there was anything to put into one, is in the catalogue. */
   isPublished: boolean;
   /** ... and in segments of it up to this one. */
   lastSegment: number;
@@ -105,13 +103,13 @@ export class HeadCutter {
     this.#stopLooking = parts.clock.every(LOOK_INTERVAL_MS, () => this.#look());
   }
 
-  /** A tenant's generations that are in the block list and not yet out of the head. */
+  /** A tenant's generations that are in a block of the catalogue and not yet out of the head. */
   published(tenant: string): readonly WindowGeneration[] {
     const cut = this.#cuts.get(tenant);
     return cut?.isPublished ? [cut] : [];
   }
 
-  /** Ends after the step at work; what is sealed and not yet in the bucket is cut after the next start. */
+  /** Ends after the step at work; what is sealed and not yet in a block is cut after the next start. */
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#stopLooking();
@@ -213,16 +211,15 @@ export class HeadCutter {
     return cut;
   }
 
-  /** Makes the block of a sealed generation and puts it into the bucket and the block list. */
+  /** Makes the block of a sealed generation and lets the catalogue have it. */
   async #publish(tenant: ActiveTenant, cut: Cut): Promise<void> {
     const { background, blocks, clock, wal } = this.#parts;
     const startedMs = clock.monotonicMs();
     const order = await this.#order(tenant, cut);
     cut.lastSegment = wal.segment;
     const { directory, meta } = await background.cut(order);
-    if (meta !== undefined) this.#parts.directory.adopt(directory, order.ulid);
     // In one turn: a snapshot sees the samples either in the block or in the head.
-    if (meta !== undefined) blocks.add(meta);
+    if (meta !== undefined) blocks.adopt(directory, meta);
     cut.isPublished = true;
     if (meta === undefined) return;
     this.count++;

@@ -1,18 +1,12 @@
 /** The way back after any end of the program: the log into the head, without what blocks of this log hold already. */
-import { type BlockCoverage, type BlockMeta, blockCoverage } from '../block/meta.ts';
+import type { BlockCoverage } from '../block/meta.ts';
 import { nextTurn } from '../io/executor.ts';
 import type { FileSystem } from '../io/file-system.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import * as L from '../kernel/layout.ts';
-import { CorruptionError, StorageError } from '../lib/errors.ts';
+import { StorageError } from '../lib/errors.ts';
 import { type RecoveryProgress, type RecoveryReport, recoverWal, type WalRecovery } from '../wal/recovery.ts';
 import { type Election, readElection } from './election-record.ts';
-
-/** Whose log it is: what its blocks say that they were cut from. */
-export interface LogIdentity {
-  readonly instance: string;
-  readonly epoch: number;
-}
 
 /** A block that was cut from this log. */
 export interface OwnBlock {
@@ -41,25 +35,6 @@ export interface ReplayOutcome {
 
 /** While it replays, the thread answers others this often. */
 const TURN_BYTES = 8 * 1024 * 1024;
-
-/** The blocks that were cut from this log. `onSkipped` hears of one that says so and then makes no sense. */
-export function ownBlocks(
-  blocks: Iterable<BlockMeta>,
-  { instance, epoch }: LogIdentity,
-  onSkipped: (message: string) => void,
-): OwnBlock[] {
-  const own: OwnBlock[] = [];
-  for (const meta of blocks) {
-    try {
-      const coverage = blockCoverage(meta, `${meta.ulid}/meta.json`);
-      if (coverage?.instance === instance && coverage.epoch === epoch) own.push({ ulid: meta.ulid, coverage });
-    } catch (error) {
-      if (!(error instanceof CorruptionError)) throw error;
-      onSkipped(error.message);
-    }
-  }
-  return own;
-}
 
 /**
  * Replays the log of a data directory into a fresh kernel, without what `blocks` hold, and lets it go on behind the

@@ -11,3 +11,12 @@ export const WINDOW_MS = 7_200_000;
 export function windowOf(timestampMs: number): number {
   return Math.floor(timestampMs / WINDOW_MS);
 }
+
+/** A limit that stands still, or one that goes along so far behind the present. */
+export type TimeLimit = { readonly atMs: number } | { readonly agoMs: number };
+
+/** Where a limit is now; undefined: there is none. */
+export function timeOf(limit: TimeLimit | undefined, nowMs: number): number | undefined {
+  if (limit === undefined) return undefined;
+  return 'atMs' in limit ? limit.atMs : nowMs - limit.agoMs;
+}

@@ -3,6 +3,7 @@
  *
  *   npm run soak -- power-cuts [--rounds 200] [--unsynced]
  *   npm run soak -- kills [--rounds 200]
+ *   npm run soak -- uploads [--rounds 100] [--seed 1]
  *   npm run soak -- full-disk [--rounds 20]
  *   npm run soak -- fuzz [--bodies 10000000] [--seed 1]
  *   npm run soak -- mutants [--bodies 400000]
@@ -15,6 +16,7 @@ import { type CrashOptions, crashLine, runCrashes } from './crashes.ts';
 import { runFullDisk } from './full-disk.ts';
 import { runFuzz } from './fuzz.ts';
 import { runMutants } from './mutants.ts';
+import { runUploads, uploadLine } from './uploads.ts';
 import { flipBytes, writeLog } from './wal-flips.ts';
 
 const print = (line: string): void => void process.stdout.write(`${line}\n`);
@@ -66,9 +68,17 @@ async function walFlips(): Promise<boolean> {
   return tally.violations.length === 0 && tally.unnoticed === 0;
 }
 
+async function uploads(): Promise<boolean> {
+  const tally = await runUploads({ rounds: Number(values.rounds ?? 100), seed: Number(values.seed), log: print });
+  for (const violation of tally.violations.slice(0, 20)) print(`  ${violation}`);
+  print(`uploads: ${uploadLine(tally)}`);
+  return tally.violations.length === 0;
+}
+
 const RUNS: Readonly<Record<string, () => Promise<boolean>>> = {
   'power-cuts': () => crashes('power-cut'),
   kills: () => crashes('kill'),
+  uploads,
   'full-disk': fullDisk,
   fuzz,
   mutants: async () => runMutants(Number(values.bodies ?? 400_000), print),

@@ -2,6 +2,7 @@
 import { pbkdf2 } from 'node:crypto';
 import { run } from '../../src/cli/program.ts';
 import { moduleUrl, workersOf } from '../../storage/io/executor.ts';
+import { killingBucket } from './killing-bucket.ts';
 import { machineFileSystem, machineOptions } from './machine-file-system.ts';
 
 const POOL_THREADS = 4;
@@ -12,10 +13,11 @@ process.on('SIGUSR2', () => {
   for (let i = 0; i < 2 * POOL_THREADS; i++) pbkdf2('password', 'salt', ENDLESS, 64, 'sha512', () => {});
 });
 
-const { segmentBytes } = machineOptions;
+const { segmentBytes, bucket } = machineOptions;
 const machine = {
   fileSystem: machineFileSystem,
   executor: workersOf(moduleUrl('./machine-worker', import.meta.url)),
+  ...(bucket === undefined ? {} : { bucket: killingBucket(bucket) }),
   ...(segmentBytes === undefined ? {} : { walSegmentBytes: segmentBytes }),
 };
 process.exit(await run(process.argv.slice(2), process.env, machine));

@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { KillingBucketConfig } from './killing-bucket.ts';
 import { type Ending, Program } from './program.ts';
 import { TemporaryDirectory } from './temporary-directory.ts';
 
@@ -29,6 +30,8 @@ export interface MachineOptions {
   readonly segmentBytes?: number;
   /** Its disk does not sync although it says so. */
   readonly isUnsynced?: boolean;
+  /** Where its blocks go for good: killing-bucket.ts. */
+  readonly bucket?: KillingBucketConfig;
   /** Each of its syncs takes at least so long. */
   readonly syncDelayMs?: number;
 }

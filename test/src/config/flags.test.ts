@@ -38,6 +38,12 @@ test('without flags the settings are the documented defaults', () => {
     walSync: 'commit',
     walSyncIntervalMs: 1000,
     minFreeBytes: undefined,
+    localBlocksBytes: 10 * GiB,
+    syncIntervalMs: 900_000,
+    consistencyDelayMs: 0,
+    ignoreDeletionMarksDelayMs: 86_400_000,
+    minTime: undefined,
+    maxTime: undefined,
     idleCutMs: 10_800_000,
     outOfOrderMs: 86_400_000,
     futureMs: 600_000,
@@ -137,6 +143,13 @@ test.each([
   ['head.memory-budget', '4GiB', 'want 64MiB to 3.75GiB'],
   ['head.idle-cut', '3', 'want a duration such as 5m, 1h30m or 1d (units ms, s, m, h, d, w, y)'],
   ['head.idle-cut', '0s', 'want more than 0'],
+  ['sync-block-duration', '0s', 'want more than 0'],
+  ['min-time', 'soon', 'want a time such as 2026-01-31T00:00:00Z, or a duration relative to now such as -2w'],
+  [
+    'max-time',
+    '2026-13-31T00:00:00Z',
+    'want a time such as 2026-01-31T00:00:00Z, or a duration relative to now such as -2w',
+  ],
   ['receive.default-tenant-id', 'a/b', `want 1 to 150 of A-Z a-z 0-9 ! . _ * ' ( ) - and neither "." nor ".."`],
   ['receive.tenant-header', 'X Tenant', 'want the name of an HTTP header'],
   ['receive.tenant-label-name', '__tenant__', 'label names that begin with __ are reserved'],
@@ -151,6 +164,14 @@ test.each([
   if (value === '') return;
   const variable = environmentName(name);
   expect(refusal([], { [variable]: value })).toBe(`invalid value ${shown} for --${name} (from ${variable}): ${wanted}`);
+});
+
+test('limits of time are points, or go along with the present', () => {
+  expect(settings(['min-time=2026-01-31T01:00:00+01:00', 'max-time=-2w'])).toMatchObject({
+    minTime: { atMs: Date.UTC(2026, 0, 31) },
+    maxTime: { agoMs: 14 * 86_400_000 },
+  });
+  expect(settings(['max-time=2h'])).toMatchObject({ minTime: undefined, maxTime: { agoMs: -7_200_000 } });
 });
 
 test('the same external label twice is refused', () => {

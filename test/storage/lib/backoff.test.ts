@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { Backoff } from '../../../storage/compact/backoff.ts';
+import { Backoff } from '../../../storage/lib/backoff.ts';
 
 /** How long each of so many failures in a row is waited for. */
 function delays(backoff: Backoff, failures: number): number[] {
