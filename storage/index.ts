@@ -1,6 +1,16 @@
 /** The engine's one door. */
 
-export type { BucketLocation } from './bucket/bucket-location.ts';
+export {
+  BUCKET_PURPOSES,
+  type Bucket,
+  type BucketObject,
+  type BucketPurpose,
+  bytesContent,
+  type ObjectContent,
+} from './bucket/bucket.ts';
+export { type BucketLocation, type BucketWorld, type OpenBucket, openBucketAt } from './bucket/bucket-location.ts';
+export { type BucketOperation, BucketUsage } from './bucket/bucket-usage.ts';
+export { DirectoryBucket } from './bucket/directory-bucket.ts';
 export { type MergedSamples, mergeChunks, mergeSamples } from './chunk/merge-chunks.ts';
 export { Database, type DatabaseEvent, type DatabaseOptions, type DatabaseStats } from './database.ts';
 export type { HaClusterStatus, HaLabels } from './head/ha-pairs.ts';

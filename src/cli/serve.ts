@@ -29,6 +29,7 @@ import { Metrics } from '../telemetry/metrics.ts';
 import { VERSION } from '../telemetry/version.ts';
 import { WebConfigFile } from '../web/web-config-file.ts';
 import { banner, firstWriteText } from './banner.ts';
+import { type ConfiguredBucket, checkBucket, configuredBucket } from './bucket.ts';
 import { EXIT } from './exit-codes.ts';
 import { readConfigFile } from './read-config-file.ts';
 import { StopRequest } from './stop-request.ts';
@@ -54,12 +55,15 @@ export async function serve(settings: ServeSettings, machine: Machine = REAL_MAC
   const webConfig = await openWebConfig(settings);
   const limits = await openLimits(settings);
   const relabelConfig = await openRelabelConfig(settings);
+  const bucket = await configuredBucket(settings);
   const dataDirectory = openStoragePath(settings.storagePath);
   const log = standardErrorLog(settings);
   const stop = new StopRequest(log);
   stop.listenToSignals();
   watchProcess(log);
-  for (const warning of [...webConfig.current.warnings, ...(limits?.warnings ?? [])]) log.warn(warning);
+  const warnings = [webConfig.current.warnings, limits?.warnings ?? [], bucket?.warnings ?? []].flat();
+  for (const warning of warnings) log.warn(warning);
+  await lookAtBucket(bucket, machine, log);
 
   const journal = new DatabaseJournal(log, systemClock);
   const metrics = new Metrics();
@@ -93,7 +97,7 @@ export async function serve(settings: ServeSettings, machine: Machine = REAL_MAC
     if (running === undefined) return EXIT.ok;
     const [database, server] = running;
     exportDatabase(metrics, () => database.stats());
-    printBanner({ settings, server, webConfig, dataDirectory }, systemClock.monotonicMs() - startedMs);
+    printBanner({ settings, server, webConfig, dataDirectory, bucket }, systemClock.monotonicMs() - startedMs);
     log.info('stopping', { reason: await stop.made });
     await server.close();
     await readers?.close();
@@ -104,6 +108,13 @@ export async function serve(settings: ServeSettings, machine: Machine = REAL_MAC
     log.error('the server cannot go on', { error: error instanceof Error ? error : String(error) });
     return error instanceof StorageError && error.kind === 'locked' ? EXIT.locked : EXIT.failure;
   }
+}
+
+/** Rejects with ConfigError for a bucket that will never work; one that does not answer now may do so later. */
+async function lookAtBucket(bucket: ConfiguredBucket | undefined, { executor }: Machine, log: Log): Promise<void> {
+  if (bucket === undefined) return;
+  const warning = await checkBucket(bucket, { executor, clock: systemClock });
+  if (warning !== undefined) log.warn(warning, { bucket: bucket.description });
 }
 
 function watchProcess(log: Log): void {
@@ -211,9 +222,10 @@ interface Running {
   readonly server: Server;
   readonly webConfig: WebConfigFile;
   readonly dataDirectory: string;
+  readonly bucket: ConfiguredBucket | undefined;
 }
 
-function printBanner({ settings, server, webConfig, dataDirectory }: Running, readyAfterMs: number): void {
+function printBanner({ settings, server, webConfig, dataDirectory, bucket }: Running, readyAfterMs: number): void {
   const { routePrefix, externalUrl, memoryBudgetBytes } = settings;
   const { tls, users } = webConfig.current;
   const scheme = tls === undefined ? 'http' : 'https';
@@ -228,7 +240,7 @@ function printBanner({ settings, server, webConfig, dataDirectory }: Running, re
       url: externalUrl ?? localUrl(server.addresses[0] as ListenAddress, { routePrefix, scheme }),
       needsPassword: users.size > 0,
       dataDirectory,
-      bucket: join(dataDirectory, 'bucket'),
+      bucket: bucket?.description ?? join(dataDirectory, 'bucket'),
       memoryBudgetBytes,
     }),
   );

@@ -4,6 +4,8 @@
  */
 import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml';
 import { nearest } from './nearest.ts';
+import { type Environment, expandPlaceholders } from './placeholders.ts';
+import { ValueError } from './value-error.ts';
 
 /** A configuration file that cannot be used: the whole sentence for the user, with file, line and column. */
 export class ConfigError extends Error {
@@ -14,19 +16,24 @@ interface Source {
   readonly file: string;
   readonly document: Document;
   readonly lines: LineCounter;
+  readonly environment: Environment | undefined;
 }
 
 /**
- * Parses a file's text; `file` is its name in errors. YAML 1.1, as Go's yaml.v2 has it: `yes` is true. Throws ConfigError.
+ * Parses a file's text; `file` is its name in errors. YAML 1.1, as Go's yaml.v2 has it: `yes` is true. With an
+ * `environment`, values may name its variables, see placeholders.ts. Throws ConfigError.
  */
-export function parseConfig(text: string, file: string): ConfigNode {
+export function parseConfig(text: string, file: string, environment?: Environment): ConfigNode {
   const lines = new LineCounter();
   // Pretty errors would quote the source, and with it its secrets.
   const document = parseDocument(text, { lineCounter: lines, version: '1.1', prettyErrors: false });
   const [mistake] = [...document.errors, ...document.warnings];
+  if (mistake?.code === 'MULTIPLE_DOCS') throw errorAt({ file, lines }, mistake.pos[0], 'want one YAML document only');
   if (mistake !== undefined) throw errorAt({ file, lines }, mistake.pos[0], mistake.message);
-  return new ConfigNode({ file, document, lines }, document.contents as Node | null, '');
+  return new ConfigNode({ file, document, lines, environment }, document.contents as Node | null, '');
 }
+
+const BOOLEANS: Readonly<Record<string, boolean>> = { true: true, false: false };
 
 /** One value of a configuration file, with its position. */
 export class ConfigNode {
@@ -72,19 +79,29 @@ export class ConfigNode {
   text(): string {
     const node = this.#node;
     if (!isScalar(node)) throw this.#wrongType('a string');
-    return node.source ?? String(node.value);
+    return this.#expanded(node.source ?? String(node.value));
   }
 
   boolean(): boolean {
-    const node = this.#node;
-    if (!isScalar(node) || typeof node.value !== 'boolean') throw this.#wrongType('true or false');
-    return node.value;
+    const value = this.#scalar();
+    if (typeof value !== 'boolean') throw this.#wrongType('true or false');
+    return value;
   }
 
   integer(): number {
-    const node = this.#node;
-    if (!isScalar(node) || !Number.isSafeInteger(node.value)) throw this.#wrongType('an integer');
-    return node.value as number;
+    const value = this.#scalar();
+    if (!Number.isSafeInteger(value)) throw this.#wrongType('an integer');
+    return value as number;
+  }
+
+  /** What `parseText` makes of the text; its ValueError becomes an error here, without the text. */
+  parsed<Value>(parseText: (text: string) => Value): Value {
+    try {
+      return parseText(this.text());
+    } catch (error) {
+      if (!(error instanceof ValueError)) throw error;
+      return this.fail(`${this.name}: ${error.message}`, { cause: error });
+    }
   }
 
   /** What the table has for the text. Shows the text if it has nothing. */
@@ -107,6 +124,27 @@ export class ConfigNode {
   /** Whether nothing is given here: an empty file, or a key without a value. */
   get isNothing(): boolean {
     return this.#node === null || (isScalar(this.#node) && this.#node.value === null);
+  }
+
+  /** What the scalar stands for; one with a variable in it has the type of what it becomes. */
+  #scalar(): unknown {
+    const node = this.#node;
+    if (!isScalar(node)) return undefined;
+    if (typeof node.value !== 'string') return node.value;
+    const expanded = this.#expanded(node.value);
+    if (expanded === node.value) return expanded;
+    return /^-?\d+$/.test(expanded) ? Number(expanded) : (BOOLEANS[expanded.toLowerCase()] ?? expanded);
+  }
+
+  #expanded(text: string): string {
+    const { environment } = this.#source;
+    if (environment === undefined) return text;
+    try {
+      return expandPlaceholders(text, environment);
+    } catch (error) {
+      if (!(error instanceof ValueError)) throw error;
+      return this.fail(error.message, { cause: error });
+    }
   }
 
   #pairs(): { key: string; keyNode: Node; value: ConfigNode | undefined }[] {

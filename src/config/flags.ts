@@ -8,6 +8,7 @@ import { LOG_FORMATS, LOG_LEVELS } from '../telemetry/log.ts';
 import { isTenantId } from '../tenants/tenant-id.ts';
 import { parseExternalLabels, parseLabelName } from './external-labels.ts';
 import { parseListenAddress } from './listen-address.ts';
+import { secretOf } from './secret.ts';
 import { type ServeSettings, WAL_SYNC_MODES } from './settings.ts';
 import { parseDuration, parseSize } from './units.ts';
 import { ValueError } from './value-error.ts';
@@ -100,6 +101,23 @@ export const SERVE_FLAGS: { readonly [Setting in keyof GivenSettings]: Flag<Give
     defaults: ['./data'],
     repeatable: false,
     parse: one(parsePath),
+  },
+  objstoreConfigFile: {
+    name: 'objstore.config-file',
+    placeholder: '<file>',
+    description: "The bucket for blocks, in Thanos's format: S3, GCS, AZURE or FILESYSTEM. Variables are expanded.",
+    defaults: [],
+    defaultNote: 'none: blocks stay in bucket/ of the data directory',
+    repeatable: false,
+    parse: optional(parseFilePath),
+  },
+  objstoreConfig: {
+    name: 'objstore.config',
+    placeholder: '<YAML>',
+    description: 'What would stand in --objstore.config-file. On a command line, everybody on the machine can read it.',
+    defaults: [],
+    repeatable: false,
+    parse: optional(secretOf),
   },
   externalLabels: {
     name: 'label',
@@ -332,6 +350,9 @@ export function serveSettings(sources: FlagSources): ServeSettings {
     throw new FlagError(
       `--label must not set ${given.tenantLabelName}: --receive.tenant-label-name keeps it for the tenant`,
     );
+  }
+  if (given.objstoreConfig !== undefined && given.objstoreConfigFile !== undefined) {
+    throw new FlagError('--objstore.config and --objstore.config-file exclude each other: one is enough');
   }
   if ((given.haReplicaLabel === undefined) !== (given.haClusterLabels.length === 0)) {
     throw new FlagError('--ha.replica-label and --ha.cluster-label go together: one is given without the other');

@@ -2,6 +2,7 @@
 
 import type { TimeLimit } from '../../storage/index.ts';
 import type { LogFormat, LogLevel } from '../telemetry/log.ts';
+import type { Secret } from './secret.ts';
 
 /** Where to listen. An empty host is every interface; port 0 takes a free one. */
 export interface ListenAddress {
@@ -27,6 +28,10 @@ export interface ServeSettings {
   readonly webConfigFile: string | undefined;
   /** --storage.path, as given. */
   readonly storagePath: string;
+  /** --objstore.config: YAML, which may hold secrets; undefined: none. */
+  readonly objstoreConfig: Secret | undefined;
+  /** --objstore.config-file, as given; undefined: none. */
+  readonly objstoreConfigFile: string | undefined;
   /** --label, as the engine's Labels: [name, value, …] sorted by name. */
   readonly externalLabels: readonly string[];
   /** --head.memory-budget */

@@ -18,6 +18,8 @@ const SETTINGS: ServeSettings = {
   lifecycleEnabled: false,
   webConfigFile: undefined,
   storagePath: 'data',
+  objstoreConfig: undefined,
+  objstoreConfigFile: undefined,
   externalLabels: [],
   memoryBudgetBytes: 256 * 1024 * 1024,
   walSync: 'commit',

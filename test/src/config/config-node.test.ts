@@ -30,7 +30,7 @@ test.each<[text: string, message: string]>([
   ['alpha: 7', 'f.yml:1:8: alpha: want a map, got something else'],
   ['beta: {}', 'f.yml:1:7: beta: want an integer, got a map'],
   ['beta: "7"', 'f.yml:1:7: beta: want an integer, got something else'],
-  ['a: 1\n---\nb: 2\n', 'f.yml:2:1: Source contains multiple documents; please use YAML.parseAllDocuments()'],
+  ['a: 1\n---\nb: 2\n', 'f.yml:2:1: want one YAML document only'],
   ['alpha: !secret x', 'f.yml:1:8: Unresolved tag: !secret'],
 ])('%j is refused with its place', (text, message) => {
   const read = (): void => {
@@ -39,4 +39,24 @@ test.each<[text: string, message: string]>([
     beta?.integer();
   };
   expect(read).toThrow(expect.objectContaining({ name: 'ConfigError', message }));
+});
+
+test('variables of the environment stand for values of any type', () => {
+  const environment = { NAME: 'a: "b" #\n', COUNT: '12', SWITCH: 'true' };
+  const { a, b, c, d } = parseConfig(
+    'a: x${NAME}\nb: $(COUNT)\nc: "${SWITCH}"\nd: $(COUNT) ',
+    'f.yml',
+    environment,
+  ).fields(...(['a', 'b', 'c', 'd'] as const));
+  expect([a?.text(), b?.integer(), c?.boolean(), d?.text()]).toEqual(['xa: "b" #', 12, true, '12']);
+});
+
+test('a variable that is not set is an error at its place', () => {
+  const { a } = parseConfig('\na: [x, "${NONE}"]', 'f.yml', {}).fields('a');
+  const message = 'f.yml:2:8: the variable NONE is not set in the environment; a value for that: ${NONE:-value}';
+  expect(() => a?.items().map((item) => item.text())).toThrow(message);
+});
+
+test('without an environment a dollar sign is one', () => {
+  expect(parsed('a: ${NONE}$(NONE)').fields('a').a?.text()).toBe('${NONE}$(NONE)');
 });

@@ -1,0 +1,64 @@
+/** The bucket that `--objstore.config-file` or `--objstore.config` describes, as `varve serve` opens it. */
+import { readFileSync } from 'node:fs';
+import { type BucketLocation, type Clock, type Executor, StorageError } from '../../storage/index.ts';
+import { ConfigError } from '../config/config-node.ts';
+import { SERVE_FLAGS } from '../config/flags.ts';
+import { secretText } from '../config/secret.ts';
+import type { ServeSettings } from '../config/settings.ts';
+import { parseBucketConfig } from '../objectstore/bucket-config.ts';
+import { describeBucket } from '../objectstore/description.ts';
+import { bucketLocation } from '../objectstore/open-bucket.ts';
+import { probeBucket } from '../objectstore/probe.ts';
+import { readConfigFile } from './read-config-file.ts';
+
+export interface ConfiguredBucket {
+  readonly location: BucketLocation;
+  /** For people. */
+  readonly description: string;
+  readonly warnings: readonly string[];
+}
+
+/** What the flags say; undefined without them: blocks stay in the data directory. Rejects with ConfigError. */
+export async function configuredBucket(
+  { objstoreConfig, objstoreConfigFile }: Pick<ServeSettings, 'objstoreConfig' | 'objstoreConfigFile'>,
+  environment: NodeJS.ProcessEnv = process.env,
+): Promise<ConfiguredBucket | undefined> {
+  const flag = `--${SERVE_FLAGS[objstoreConfig === undefined ? 'objstoreConfigFile' : 'objstoreConfig'].name}`;
+  let text: string;
+  if (objstoreConfig !== undefined) text = secretText(objstoreConfig);
+  else if (objstoreConfigFile !== undefined) text = await readText(objstoreConfigFile, flag);
+  else return undefined;
+  const { config, warnings } = parseBucketConfig(text, {
+    name: objstoreConfigFile ?? flag,
+    environment,
+    readFile: (path) => readFileSync(path),
+  });
+  return { location: bucketLocation(config), description: describeBucket(config), warnings };
+}
+
+/**
+ * Asks the store once. Resolves with a warning if it does not answer now, which may be an outage. Rejects with ConfigError
+ * if it refuses for good.
+ */
+export async function checkBucket(
+  { location }: ConfiguredBucket,
+  world: { readonly executor: Executor; readonly clock: Pick<Clock, 'after'> },
+): Promise<string | undefined> {
+  try {
+    await probeBucket(location, world);
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof StorageError)) throw error;
+    if (error.kind === 'invalid')
+      throw new ConfigError(`the bucket cannot be used: ${error.message}`, { cause: error });
+    return `the bucket does not answer: ${error.message}`;
+  }
+}
+
+async function readText(path: string, flag: string): Promise<string> {
+  try {
+    return (await readConfigFile(path)).bytes.toString('utf8');
+  } catch (error) {
+    throw new ConfigError(`cannot read ${path} (${flag}): ${(error as Error).message}`, { cause: error });
+  }
+}

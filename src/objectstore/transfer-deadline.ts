@@ -1,0 +1,25 @@
+/** The longest that one call may take, with all tries, by what it moves: a store that drips does not hold a thread for ever. */
+import { type Clock, StorageError } from '../../storage/index.ts';
+
+const LEAST_MS = 300_000;
+/** 64 KiB/s: a slower transfer is given up. */
+const LEAST_BYTES_PER_MS = 65.536;
+
+/** Resolves as `work` does. When time is up, `signal` aborts it, and what it rejects with becomes 'unavailable'. */
+export async function withDeadline<T>(
+  clock: Pick<Clock, 'after'>,
+  bytes: number,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const limitMs = LEAST_MS + bytes / LEAST_BYTES_PER_MS;
+  const controller = new AbortController();
+  const stopTimer = clock.after(limitMs, () => controller.abort());
+  try {
+    return await work(controller.signal);
+  } catch (cause) {
+    if (!controller.signal.aborted) throw cause;
+    throw new StorageError('unavailable', `not done after ${Math.round(limitMs / 1000)} s`, { cause });
+  } finally {
+    stopTimer();
+  }
+}
