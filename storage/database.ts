@@ -5,6 +5,7 @@
 import type { BlockMeta } from './block/meta.ts';
 import { BlockDirectory } from './bucket/block-directory.ts';
 import { BlockList } from './bucket/block-list.ts';
+import { Quarantine, type QuarantinedBlock } from './bucket/quarantine.ts';
 import { type CheckpointerParts, HeadCheckpointer } from './compact/head-checkpointer.ts';
 import { HeadCollector } from './compact/head-collector.ts';
 import { type CutterParts, HeadCutter } from './compact/head-cutter.ts';
@@ -34,7 +35,7 @@ import type { MetricMetadata } from './model/extras.ts';
 import type { Labels } from './model/labels.ts';
 import type { SeriesPolicy } from './model/series-policy.ts';
 import type { TimeRange } from './model/time-range.ts';
-import type { ReaderInit } from './select/reader.ts';
+import type { BlockCacheSettings, ReaderInit } from './select/reader.ts';
 import type { RecoveryProgress } from './wal/recovery.ts';
 import { listWalFiles, walDirectory } from './wal/segment.ts';
 import { Wal } from './wal/wal.ts';
@@ -62,6 +63,8 @@ export type DatabaseEvent =
   /** Damaged bytes in the log, or in a block that was left out. */
   | { readonly kind: 'wal-damage'; readonly message: string }
   | { readonly kind: 'block-skipped'; readonly message: string }
+  /** A query found a damaged block: it is left out of all answers for some hours. */
+  | { readonly kind: 'block-quarantined'; readonly ulid: string; readonly message: string }
   /** Work beside the writes failed and is tried again. */
   | { readonly kind: 'retry'; readonly what: string; readonly message: string }
   /** The engine must not go on: the process is to end, and the log restores what it held. */
@@ -92,6 +95,10 @@ export interface DatabaseOptions {
   readonly minFreeBytes?: number;
   /** Dead series leave the head when there are so many, and a tenth of all. */
   readonly deadSeriesAtLeast?: number;
+  /** What reader threads keep of blocks in the bucket: bytes in the memory of each, and on disk for all. */
+  readonly queryCache?: { readonly memoryBytes: number; readonly diskBytes: number };
+  /** Looks at the bucket anew, because a query missed a block there; resolves when `snapshot` sees what is there now. */
+  readonly onStaleBlocks?: () => Promise<void>;
   readonly fileSystem: FileSystem;
   readonly clock: Clock;
   readonly random: Random;
@@ -135,6 +142,8 @@ export interface DatabaseStats {
   readonly cuts: number;
   readonly checkpoints: number;
   readonly blocks: number;
+  /** Damaged ones that queries leave out. */
+  readonly quarantinedBlocks: number;
   readonly snapshots: number;
   readonly tenants: number;
   readonly haClusters: number;
@@ -152,6 +161,10 @@ const UPKEEP_INTERVAL_MS = 1000;
 /** A cut and a checkpoint together write about half of what the head takes. */
 const FREE_SHARE_OF_HEAD = 0.5;
 const LEAST_FREE_BYTES = 64 * 1024 * 1024;
+/** The cache of queries stops to grow when the disk is on its way to being short for the log. */
+const CACHE_FREE_SHARE_OF_HEAD = 1;
+const LEAST_CACHE_FREE_BYTES = 1024 * 1024 * 1024;
+const DEFAULT_QUERY_CACHE = { memoryBytes: 64 * 1024 * 1024, diskBytes: 10 * 1024 * 1024 * 1024 };
 /** How often series are counted that a loser of a pair has and the leader has not. */
 const HA_ROUND_MS = 60_000;
 /** The share of the memory budget for what losers sent last. */
@@ -179,6 +192,7 @@ interface Parts {
 export class Database {
   readonly #options: DatabaseOptions;
   readonly #parts: Parts;
+  readonly #quarantine: Quarantine;
   /** Numbers of the reader threads that live. */
   readonly #readers = new Set<number>();
   #lastReader = 0;
@@ -186,6 +200,7 @@ export class Database {
   private constructor(options: DatabaseOptions, parts: Parts) {
     this.#options = options;
     this.#parts = parts;
+    this.#quarantine = new Quarantine(options.clock);
   }
 
   /**
@@ -227,13 +242,38 @@ export class Database {
   /** What a query of a tenant over a range sees, for a reader thread; to be released. */
   snapshot(tenant: string, range: TimeRange): Snapshot {
     const { snapshots, blocks, writer, cutter } = this.#parts;
+    const selected = blocks.select(tenant, range);
     return snapshots.take({
       tenant,
       range,
       handle: writer.findTenant(tenant)?.handle ?? 0,
-      blocks: blocks.select(tenant, range),
+      blocks: selected.filter(({ meta }) => this.#quarantine.reasonFor(meta.ulid) === undefined),
+      quarantined: selected.flatMap(({ meta: { ulid } }) => {
+        const reason = this.#quarantine.reasonFor(ulid);
+        return reason === undefined ? [] : [{ ulid, reason }];
+      }),
       published: cutter.published(tenant),
     });
+  }
+
+  /** A query found the block damaged: snapshots are without it for some hours. */
+  quarantine(ulid: string, reason: string): void {
+    if (this.#quarantine.add(ulid, reason)) this.#options.onEvent({ kind: 'block-quarantined', ulid, message: reason });
+  }
+
+  /** The damaged blocks that queries leave out now. */
+  quarantinedBlocks(): QuarantinedBlock[] {
+    return this.#quarantine.list();
+  }
+
+  /** A query missed a block that its snapshot has; resolves when the next snapshot knows better. Never rejects. */
+  async refreshBlocks(): Promise<void> {
+    try {
+      await this.#options.onStaleBlocks?.();
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      this.#options.onEvent({ kind: 'retry', what: 'sync of blocks', message });
+    }
   }
 
   release(id: number): void {
@@ -251,6 +291,17 @@ export class Database {
       reader: this.#takeReader(),
       externalLabels,
       tenantLabelName,
+      blockCache: this.#blockCache(),
+    };
+  }
+
+  #blockCache(): BlockCacheSettings {
+    const { directory, memoryBudgetBytes, queryCache = DEFAULT_QUERY_CACHE } = this.#options;
+    return {
+      ...queryCache,
+      headersDirectory: `${directory}/index-headers`,
+      directory: `${directory}/cache`,
+      keepFreeBytes: Math.max(memoryBudgetBytes * CACHE_FREE_SHARE_OF_HEAD, LEAST_CACHE_FREE_BYTES),
     };
   }
 
@@ -306,6 +357,7 @@ export class Database {
       cuts: cutter.count,
       checkpoints: checkpointer.count,
       blocks: blocks.size,
+      quarantinedBlocks: this.#quarantine.list().length,
       snapshots: snapshots.count,
       tenants: writer.tenantCount,
       haClusters: gaps?.pairs.clusterCount ?? 0,

@@ -20,7 +20,7 @@ import type { ListenAddress, ServeSettings } from '../config/settings.ts';
 import type { RelabelRule } from '../ingest/relabel.ts';
 import { parseRelabelConfig } from '../ingest/relabel-config.ts';
 import { RelabelPolicy } from '../ingest/relabel-policy.ts';
-import { ReaderPool } from '../read/reader-pool.ts';
+import { DEFAULT_READER_POOL_SETTINGS, ReaderPool } from '../read/reader-pool.ts';
 import { DatabaseJournal } from '../telemetry/database-journal.ts';
 import { exportDatabase } from '../telemetry/database-metrics.ts';
 import { createLog, type Log } from '../telemetry/log.ts';
@@ -185,6 +185,10 @@ function openDatabase(
       futureMs: settings.futureMs,
       outOfOrderMs: settings.outOfOrderMs,
       maxOpenWindows: settings.maxOpenWindows,
+    },
+    queryCache: {
+      memoryBytes: Math.floor(settings.queryCacheMemoryBytes / DEFAULT_READER_POOL_SETTINGS.threads),
+      diskBytes: settings.queryCacheDiskBytes,
     },
     clock: systemClock,
     random: systemRandom,

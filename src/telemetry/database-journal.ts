@@ -82,6 +82,12 @@ function lineOf(event: Exclude<DatabaseEvent, { kind: 'replay-progress' }>): Lin
       return { level: 'warn', message: 'damage in the WAL', fields: { damage: event.message } };
     case 'block-skipped':
       return { level: 'warn', message: 'a block was left out', fields: { reason: event.message } };
+    case 'block-quarantined':
+      return {
+        level: 'error',
+        message: 'a damaged block is left out of answers',
+        fields: { ulid: event.ulid, damage: event.message },
+      };
     case 'retry':
       return {
         level: 'warn',

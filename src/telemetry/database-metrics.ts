@@ -44,6 +44,7 @@ const DATABASE_METRICS: { readonly [Name in Figure]: DatabaseMetric } = {
   cuts: counter('head_cuts_total', 'Blocks cut from the head.'),
   checkpoints: counter('wal_checkpoints_total', 'Checkpoints of the WAL that were written.'),
   blocks: gauge('blocks', 'Blocks in the bucket.'),
+  quarantinedBlocks: gauge('blocks_quarantined', 'Damaged blocks that queries leave out.'),
   snapshots: gauge('snapshots', 'Snapshots that queries hold.'),
   haClusters: gauge('ha_clusters', 'Clusters of HA pairs, each with one elected replica.'),
   haSwitches: counter('ha_switches_total', 'Times that a replica took the place of another one that was silent.'),

@@ -13,8 +13,8 @@ export interface BlockFiles {
   size(name: string): Promise<number>;
 }
 
-/** A system call takes as long as some 64 KiB that the page cache has. */
-const LOCAL_GAP_BYTES: number = 64 * 1024;
+/** A system call takes as long as the copy of some 16 KiB that the machine has in memory. */
+const LOCAL_GAP_BYTES: number = 16 * 1024;
 
 /** A block's directory on a file system. Files are opened when first read and stay open until `close`. */
 export class DirectoryBlockFiles implements BlockFiles {

@@ -27,6 +27,7 @@ const stats: DatabaseStats = {
   cuts: 15,
   checkpoints: 16,
   blocks: 17,
+  quarantinedBlocks: 2,
   snapshots: 18,
   tenants: 19,
   freeBytes: 20,
