@@ -4,6 +4,7 @@
  */
 import type { BlockMeta } from './block/meta.ts';
 import type { BucketLocation } from './bucket/bucket-location.ts';
+import { Quarantine, type QuarantinedBlock } from './bucket/quarantine.ts';
 import type { BlockEvent } from './catalog/block-event.ts';
 import { type BlockSettings, Blocks, type BlocksStats } from './catalog/blocks.ts';
 import type { CatalogEntry } from './catalog/catalog.ts';
@@ -36,7 +37,7 @@ import type { MetricMetadata } from './model/extras.ts';
 import type { Labels } from './model/labels.ts';
 import type { SeriesPolicy } from './model/series-policy.ts';
 import type { TimeRange } from './model/time-range.ts';
-import type { ReaderInit } from './select/reader.ts';
+import type { BlockCacheSettings, ReaderInit } from './select/reader.ts';
 import type { RecoveryProgress } from './wal/recovery.ts';
 import { listWalFiles, walDirectory } from './wal/segment.ts';
 import { Wal } from './wal/wal.ts';
@@ -64,6 +65,8 @@ export type DatabaseEvent =
   | BlockEvent
   /** Damaged bytes in the log. */
   | { readonly kind: 'wal-damage'; readonly message: string }
+  /** A query found a damaged block: it is left out of all answers for some hours. */
+  | { readonly kind: 'block-quarantined'; readonly ulid: string; readonly message: string }
   /** Work beside the writes failed and is tried again. */
   | { readonly kind: 'retry'; readonly what: string; readonly message: string }
   /** The engine must not go on: the process is to end, and the log restores what it held. */
@@ -100,6 +103,8 @@ export interface DatabaseOptions {
   readonly minFreeBytes?: number;
   /** Dead series leave the head when there are so many, and a tenth of all. */
   readonly deadSeriesAtLeast?: number;
+  /** What reader threads keep of blocks in the bucket: bytes in the memory of each, and on disk for all. */
+  readonly queryCache?: { readonly memoryBytes: number; readonly diskBytes: number };
   readonly fileSystem: FileSystem;
   readonly clock: Clock;
   readonly random: Random;
@@ -142,6 +147,8 @@ export interface DatabaseStats extends BlocksStats {
   readonly shortOfSpace: number;
   readonly cuts: number;
   readonly checkpoints: number;
+  /** Damaged ones that queries leave out. */
+  readonly quarantinedBlocks: number;
   readonly snapshots: number;
   readonly tenants: number;
   readonly haClusters: number;
@@ -159,6 +166,10 @@ const UPKEEP_INTERVAL_MS = 1000;
 /** A cut and a checkpoint together write about half of what the head takes. */
 const FREE_SHARE_OF_HEAD = 0.5;
 const LEAST_FREE_BYTES = 64 * 1024 * 1024;
+/** The cache of queries stops to grow when the disk is on its way to being short for the log. */
+const CACHE_FREE_SHARE_OF_HEAD = 1;
+const LEAST_CACHE_FREE_BYTES = 1024 * 1024 * 1024;
+const DEFAULT_QUERY_CACHE = { memoryBytes: 64 * 1024 * 1024, diskBytes: 10 * 1024 * 1024 * 1024 };
 /** How often series are counted that a loser of a pair has and the leader has not. */
 const HA_ROUND_MS = 60_000;
 /** The share of the memory budget for what losers sent last. */
@@ -186,6 +197,7 @@ interface Parts {
 export class Database {
   readonly #options: DatabaseOptions;
   readonly #parts: Parts;
+  readonly #quarantine: Quarantine;
   /** Numbers of the reader threads that live. */
   readonly #readers = new Set<number>();
   #lastReader = 0;
@@ -193,6 +205,7 @@ export class Database {
   private constructor(options: DatabaseOptions, parts: Parts) {
     this.#options = options;
     this.#parts = parts;
+    this.#quarantine = new Quarantine(options.clock);
   }
 
   /**
@@ -234,13 +247,28 @@ export class Database {
   /** What a query of a tenant over a range sees, for a reader thread; to be released. */
   snapshot(tenant: string, range: TimeRange): Snapshot {
     const { snapshots, blocks, writer, cutter } = this.#parts;
+    const selected = blocks.select(tenant, range);
     return snapshots.take({
       tenant,
       range,
       handle: writer.findTenant(tenant)?.handle ?? 0,
-      blocks: blocks.select(tenant, range),
+      blocks: selected.filter(({ meta }) => this.#quarantine.reasonFor(meta.ulid) === undefined),
+      quarantined: selected.flatMap(({ meta: { ulid } }) => {
+        const reason = this.#quarantine.reasonFor(ulid);
+        return reason === undefined ? [] : [{ ulid, reason }];
+      }),
       published: cutter.published(tenant),
     });
+  }
+
+  /** A query found the block damaged: snapshots are without it for some hours. */
+  quarantine(ulid: string, reason: string): void {
+    if (this.#quarantine.add(ulid, reason)) this.#options.onEvent({ kind: 'block-quarantined', ulid, message: reason });
+  }
+
+  /** The damaged blocks that queries leave out now. */
+  quarantinedBlocks(): QuarantinedBlock[] {
+    return this.#quarantine.list();
   }
 
   release(id: number): void {
@@ -252,12 +280,24 @@ export class Database {
    * StorageError 'limit' if too many live.
    */
   readerInit(): ReaderInit {
-    const { externalLabels, tenantLabelName } = this.#options;
+    const { bucket, externalLabels, tenantLabelName } = this.#options;
     return {
+      ...(bucket === undefined ? {} : { bucket }),
       memory: this.#parts.kernel.memory.memory,
       reader: this.#takeReader(),
       externalLabels,
       tenantLabelName,
+      blockCache: this.#blockCache(),
+    };
+  }
+
+  #blockCache(): BlockCacheSettings {
+    const { directory, memoryBudgetBytes, queryCache = DEFAULT_QUERY_CACHE } = this.#options;
+    return {
+      ...queryCache,
+      headersDirectory: `${directory}/index-headers`,
+      directory: `${directory}/cache`,
+      keepFreeBytes: Math.max(memoryBudgetBytes * CACHE_FREE_SHARE_OF_HEAD, LEAST_CACHE_FREE_BYTES),
     };
   }
 
@@ -331,6 +371,7 @@ export class Database {
       cuts: cutter.count,
       checkpoints: checkpointer.count,
       ...blocks.stats(),
+      quarantinedBlocks: this.#quarantine.list().length,
       snapshots: snapshots.count,
       tenants: writer.tenantCount,
       haClusters: gaps?.pairs.clusterCount ?? 0,

@@ -39,6 +39,7 @@ export { SampleBuffer } from './model/sample-buffer.ts';
 export type { SeriesPolicy } from './model/series-policy.ts';
 export { type Chunk, chunkSampleCount, type SeriesSource } from './model/series-source.ts';
 export type { TimeLimit, TimeRange } from './model/time-range.ts';
+export { BlockError, BlockFaults } from './select/block-faults.ts';
 export { readChunks } from './select/read-chunks.ts';
 export { openReader, type Reader, type ReaderInit } from './select/reader.ts';
 export { labelNames, labelValues } from './select/select-labels.ts';

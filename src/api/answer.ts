@@ -7,6 +7,10 @@ import { tenantOf } from '../tenants/tenant-id.ts';
 import { accountOf } from './routes.ts';
 import type { Service } from './service.ts';
 
+/** What an answer is without. Remote read has no other place for it; the JSON envelope has it in `warnings` too. */
+const WARNING_HEADER = 'x-varve-warning';
+const MAX_HEADER_CHARACTERS = 1000;
+
 /** The tenant whose samples a request reads. Throws TenantError. */
 export function tenantOfRead(request: FastifyRequest, service: Service): string {
   return tenantOf({ headers: request.raw.headers, account: accountOf(request) }, service.settings);
@@ -38,8 +42,14 @@ export async function sendRead(
     throw error;
   }
   reply.type(answer.contentType);
+  for (const warning of answer.warnings) reply.header(WARNING_HEADER, headerText(warning));
   if (answer.contentEncoding !== undefined) reply.header('content-encoding', answer.contentEncoding);
   return reply.send(Readable.from(logged(answer.body, cancel.signal, service), { objectMode: false }));
+}
+
+/** As a header can hold it: visible ASCII on one line, and not without end. */
+function headerText(text: string): string {
+  return text.replaceAll(/[^\x20-\x7e]+/g, ' ').slice(0, MAX_HEADER_CHARACTERS);
 }
 
 /** The status is long sent when a body fails: only the log can say why it ends early. */

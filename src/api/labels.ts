@@ -4,7 +4,14 @@ import { StorageError } from '../../storage/index.ts';
 import type { Listing } from '../read/read-job.ts';
 import { sendRead, tenantOfRead } from './answer.ts';
 import { badData } from './errors.ts';
-import { invalidParam, labelNameParam, limitParam, requestParams, timeRangeParam } from './params.ts';
+import {
+  invalidParam,
+  labelNameParam,
+  limitParam,
+  partialResponseParam,
+  requestParams,
+  timeRangeParam,
+} from './params.ts';
 import { QUERY_BODY_LIMIT_BYTES } from './request-body.ts';
 import { addRoute, readPaths } from './routes.ts';
 import type { Service } from './service.ts';
@@ -22,7 +29,7 @@ export function addLabelRoutes(app: FastifyInstance, service: Service): void {
     errorsAs: 'json',
     admit,
     async respond(request, reply) {
-      const listing = listingOf(await paramsOf(request, service));
+      const listing = listingOf(await paramsOf(request, service), service);
       return await sendRead(
         tenantOfRead(request, service),
         { kind: 'labels', ...listing },
@@ -38,7 +45,7 @@ export function addLabelRoutes(app: FastifyInstance, service: Service): void {
     admit,
     async respond(request, reply) {
       const name = labelNameParam((request.params as { name: string }).name);
-      const listing = listingOf(requestParams(request.url, ''));
+      const listing = listingOf(requestParams(request.url, ''), service);
       const tenant = tenantOfRead(request, service);
       return await sendRead(tenant, { kind: 'values', name, ...listing }, { service, request, reply });
     },
@@ -56,7 +63,7 @@ export function addLabelRoutes(app: FastifyInstance, service: Service): void {
 async function sendSeries(request: FastifyRequest, reply: FastifyReply, service: Service): Promise<FastifyReply> {
   const params = await paramsOf(request, service);
   if (!params.has('match[]')) throw badData('no match[] parameter provided');
-  const listing = listingOf(params);
+  const listing = listingOf(params, service);
   const tenant = tenantOfRead(request, service);
   try {
     return await sendRead(tenant, { kind: 'series', ...listing }, { service, request, reply });
@@ -67,10 +74,11 @@ async function sendSeries(request: FastifyRequest, reply: FastifyReply, service:
   }
 }
 
-function listingOf(params: URLSearchParams): Listing {
+function listingOf(params: URLSearchParams, service: Service): Listing & { readonly partialResponse: boolean } {
   const limit = limitParam(params);
   const range = timeRangeParam(params);
-  return { selectors: params.getAll('match[]'), range, limit };
+  const partialResponse = partialResponseParam(params, service.settings.partialResponse);
+  return { selectors: params.getAll('match[]'), range, limit, partialResponse };
 }
 
 /** The parameters of the URL and, for POST, of the form. */

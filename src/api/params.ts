@@ -49,6 +49,15 @@ export function limitParam(params: URLSearchParams): number {
   return limit;
 }
 
+/** `partial_response`, as Thanos has it; `absent` if it is not given. Throws RequestError. */
+export function partialResponseParam(params: URLSearchParams, absent: boolean): boolean {
+  const text = params.get('partial_response') ?? '';
+  if (text === '') return absent;
+  if (/^(?:1|t|T|true|TRUE|True)$/.test(text)) return true;
+  if (/^(?:0|f|F|false|FALSE|False)$/.test(text)) return false;
+  throw badData(`'partial_response' parameter: strconv.ParseBool: parsing ${JSON.stringify(text)}: invalid syntax`);
+}
+
 /** 400 for a parameter, in Prometheus' words. */
 export function invalidParam(name: string, message: string): Error {
   return badData(`invalid parameter "${name}": ${message}`);

@@ -1,6 +1,7 @@
 /** Remote read out: a Prometheus or Thanos asks for series, in samples or in chunks. */
 import type { FastifyInstance } from 'fastify';
 import { sendRead, tenantOfRead } from './answer.ts';
+import { partialResponseParam, requestParams } from './params.ts';
 import { checkBody, checkContentEncoding } from './remote-headers.ts';
 import { QUERY_BODY_LIMIT_BYTES } from './request-body.ts';
 import { addRoute, readPaths } from './routes.ts';
@@ -23,10 +24,15 @@ export function addReadRoutes(app: FastifyInstance, service: Service): void {
     },
     async respond(request, reply) {
       const tenant = tenantOfRead(request, service);
+      const partialResponse = partialResponseParam(requestParams(request.url, ''), service.settings.partialResponse);
       const body = await service.bodies.read(request.raw, QUERY_BODY_LIMIT_BYTES);
       try {
         checkBody(body, 'ReadRequest');
-        return await sendRead(tenant, { kind: 'remote-read', body, ...ignored }, { service, request, reply });
+        return await sendRead(
+          tenant,
+          { kind: 'remote-read', body, partialResponse, ...ignored },
+          { service, request, reply },
+        );
       } finally {
         service.bodies.release(body);
       }

@@ -6,15 +6,12 @@ import { SERVE_FLAGS } from '../config/flags.ts';
 import { secretText } from '../config/secret.ts';
 import type { ServeSettings } from '../config/settings.ts';
 import { parseBucketConfig } from '../objectstore/bucket-config.ts';
-import { describeBucket } from '../objectstore/description.ts';
 import { bucketLocation } from '../objectstore/open-bucket.ts';
 import { probeBucket } from '../objectstore/probe.ts';
 import { readConfigFile } from './read-config-file.ts';
 
 export interface ConfiguredBucket {
   readonly location: BucketLocation;
-  /** For people. */
-  readonly description: string;
   readonly warnings: readonly string[];
 }
 
@@ -33,7 +30,7 @@ export async function configuredBucket(
     environment,
     readFile: (path) => readFileSync(path),
   });
-  return { location: bucketLocation(config), description: describeBucket(config), warnings };
+  return { location: bucketLocation(config), warnings };
 }
 
 /**

@@ -21,7 +21,7 @@ import type { ListenAddress, ServeSettings } from '../config/settings.ts';
 import type { RelabelRule } from '../ingest/relabel.ts';
 import { parseRelabelConfig } from '../ingest/relabel-config.ts';
 import { RelabelPolicy } from '../ingest/relabel-policy.ts';
-import { ReaderPool } from '../read/reader-pool.ts';
+import { DEFAULT_READER_POOL_SETTINGS, ReaderPool } from '../read/reader-pool.ts';
 import { DatabaseJournal } from '../telemetry/database-journal.ts';
 import { exportDatabase } from '../telemetry/database-metrics.ts';
 import { createLog, type Log } from '../telemetry/log.ts';
@@ -71,7 +71,11 @@ export async function serve(settings: ServeSettings, machine: Machine = REAL_MAC
   if (limits !== undefined) files.push(limits);
   if (relabelConfig !== undefined) files.push(relabelConfig);
   const reloader = openReloader(files, log, metrics);
-  const opening = openDatabase(settings, machine, journal, { directory: dataDirectory, relabelConfig });
+  const opening = openDatabase(settings, machine, journal, {
+    directory: dataDirectory,
+    relabelConfig,
+    bucket: bucket?.location,
+  });
   let readers: ReaderPool | undefined;
   const starting = startServer({
     settings,
@@ -114,7 +118,7 @@ export async function serve(settings: ServeSettings, machine: Machine = REAL_MAC
 async function lookAtBucket(bucket: ConfiguredBucket | undefined, { executor }: Machine, log: Log): Promise<void> {
   if (bucket === undefined) return;
   const warning = await checkBucket(bucket, { executor, clock: systemClock });
-  if (warning !== undefined) log.warn(warning, { bucket: bucket.description });
+  if (warning !== undefined) log.warn(warning, { bucket: bucket.location.description });
 }
 
 function watchProcess(log: Log): void {
@@ -175,15 +179,23 @@ function standardErrorLog({ logLevel, logFormat }: ServeSettings): Log {
   return createLog({ level: logLevel, format: logFormat, clock: systemClock, write });
 }
 
+/** What the engine is given besides flags. */
+interface DatabaseConfiguration {
+  readonly directory: string;
+  readonly relabelConfig: RelabelConfig | undefined;
+  readonly bucket: BucketLocation | undefined;
+}
+
 function openDatabase(
   settings: ServeSettings,
   machine: Machine,
   journal: DatabaseJournal,
-  { directory, relabelConfig }: { directory: string; relabelConfig: RelabelConfig | undefined },
+  { directory, relabelConfig, bucket }: DatabaseConfiguration,
 ): Promise<Database> {
   const { haReplicaLabel: replica, haClusterLabels: clusters } = settings;
   return Database.open({
     ...machine,
+    ...(bucket === undefined ? {} : { bucket }),
     ...(relabelConfig === undefined ? {} : { policy: relabelPolicy(relabelConfig) }),
     ...(replica === undefined ? {} : { ha: { replica, clusters } }),
     directory,
@@ -207,6 +219,10 @@ function openDatabase(
       futureMs: settings.futureMs,
       outOfOrderMs: settings.outOfOrderMs,
       maxOpenWindows: settings.maxOpenWindows,
+    },
+    queryCache: {
+      memoryBytes: Math.floor(settings.queryCacheMemoryBytes / DEFAULT_READER_POOL_SETTINGS.threads),
+      diskBytes: settings.queryCacheDiskBytes,
     },
     clock: systemClock,
     random: systemRandom,
@@ -240,7 +256,7 @@ function printBanner({ settings, server, webConfig, dataDirectory, bucket }: Run
       url: externalUrl ?? localUrl(server.addresses[0] as ListenAddress, { routePrefix, scheme }),
       needsPassword: users.size > 0,
       dataDirectory,
-      bucket: bucket?.description ?? join(dataDirectory, 'bucket'),
+      bucket: bucket?.location.description ?? join(dataDirectory, 'bucket'),
       memoryBudgetBytes,
     }),
   );

@@ -309,6 +309,32 @@ export const SERVE_FLAGS: { readonly [Setting in keyof GivenSettings]: Flag<Give
     repeatable: true,
     parse: parseClusterLabels,
   },
+  partialResponse: {
+    name: 'query.partial-response',
+    placeholder: '<true|false>',
+    description:
+      'Answer without blocks that are damaged or cannot be reached, with a warning; a request may say partial_response=false.',
+    defaults: ['true'],
+    repeatable: false,
+    parse: one(parseSwitch),
+  },
+  queryCacheMemoryBytes: {
+    name: 'query.cache-memory',
+    placeholder: '<size>',
+    description: 'Memory, over all reader threads, for what was read of blocks in the bucket.',
+    defaults: ['256MiB'],
+    repeatable: false,
+    parse: one(parseSize),
+  },
+  queryCacheDiskBytes: {
+    name: 'query.cache-disk',
+    placeholder: '<size>',
+    description:
+      'Space under --storage.path for what was read of blocks in the bucket; it grows only while the disk has room.',
+    defaults: ['10GiB'],
+    repeatable: false,
+    parse: one(parseSize),
+  },
   logLevel: {
     name: 'log.level',
     placeholder: `<${LOG_LEVELS.join('|')}>`,

@@ -78,6 +78,12 @@ export interface ServeSettings {
   readonly haReplicaLabel: string | undefined;
   /** --ha.cluster-label; at least one if there is a replica label. */
   readonly haClusterLabels: readonly string[];
+  /** --query.partial-response */
+  readonly partialResponse: boolean;
+  /** --query.cache-memory */
+  readonly queryCacheMemoryBytes: number;
+  /** --query.cache-disk */
+  readonly queryCacheDiskBytes: number;
   /** --log.level */
   readonly logLevel: LogLevel;
   /** --log.format */

@@ -8,10 +8,12 @@ import {
   type OpenBucket,
 } from '../../storage/index.ts';
 import type { BucketConfig } from './bucket-config.ts';
+import { describeBucket } from './description.ts';
 
 /** Where `config`'s bucket is, for the engine and its threads; its requests are counted in `usage`. */
 export function bucketLocation(config: BucketConfig, usage: BucketUsage = new BucketUsage()): BucketLocation {
-  return { module: moduleUrl('./open-bucket', import.meta.url).href, config, usage: usage.memory };
+  const module = moduleUrl('./open-bucket', import.meta.url).href;
+  return { description: describeBucket(config), module, config, usage: usage.memory };
 }
 
 export const openBucket: OpenBucket = async (given, world): Promise<Bucket> => {

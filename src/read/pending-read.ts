@@ -1,9 +1,9 @@
 /** One read as the main thread sees it: what has arrived of its answer, and who is waiting for more. */
-import { type Clock, type Snapshot, StorageError } from '../../storage/index.ts';
-import type { ContentHeaders, ReadJob } from './read-job.ts';
+import { type Clock, type Snapshot, StorageError, type TimeRange } from '../../storage/index.ts';
+import type { AnswerHead, ReadJob } from './read-job.ts';
 
 /** An answer whose body is still being made. */
-export interface ReadAnswer extends ContentHeaders {
+export interface ReadAnswer extends AnswerHead {
   /**
    * Can be iterated once; taking a piece lets the reader make more. Throws StorageError if the read fails half-way.
    * Leaving the loop early cancels the read.
@@ -29,6 +29,8 @@ export class PendingRead {
   readonly job: ReadJob;
   /** Held for the read until the reader says that it is done. */
   snapshots: readonly Snapshot[] = [];
+  /** What they are of. */
+  ranges: readonly TimeRange[] = [];
   readonly #options: PendingReadOptions;
   readonly #answer = Promise.withResolvers<ReadAnswer>();
   readonly #pieces: Uint8Array[] = [];
@@ -55,17 +57,17 @@ export class PendingRead {
     return this.#isEnded || this.#error !== undefined;
   }
 
-  push(headers: ContentHeaders, bytes: Uint8Array): void {
+  push(head: AnswerHead, bytes: Uint8Array): void {
     if (this.isSettled) return;
     this.#pieces.push(bytes);
-    this.#begin(headers);
+    this.#begin(head);
     this.#wakeTaker();
   }
 
-  end(headers: ContentHeaders): void {
+  end(head: AnswerHead): void {
     if (this.isSettled) return;
     this.#isEnded = true;
-    this.#begin(headers);
+    this.#begin(head);
     this.#wakeTaker();
   }
 
@@ -79,7 +81,7 @@ export class PendingRead {
     this.#wakeTaker();
   }
 
-  #begin(headers: ContentHeaders): void {
+  #begin(head: AnswerHead): void {
     if (this.#hasAnswer) return;
     this.#hasAnswer = true;
     // Not a generator: its `return` would wait for a `next` that waits for the reader.
@@ -87,7 +89,7 @@ export class PendingRead {
       next: () => this.#next(),
       return: () => this.#leave(),
     };
-    this.#answer.resolve({ ...headers, body: { [Symbol.asyncIterator]: () => iterator } });
+    this.#answer.resolve({ ...head, body: { [Symbol.asyncIterator]: () => iterator } });
   }
 
   async #next(): Promise<IteratorResult<Uint8Array, void>> {

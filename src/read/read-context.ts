@@ -7,6 +7,8 @@ export interface ReadContext {
   readonly limits: ReadLimits;
   /** The sources for each of the ranges, all as of one moment. To be called once. */
   sources(ranges: readonly TimeRange[]): Promise<SeriesSource[][]>;
+  /** What the answer is without, as far as it is known by now. */
+  warnings(): readonly string[];
   /** Lets other reads of the thread go on; throws if this one was cancelled. To be awaited between batches. */
   turn(): Promise<void>;
 }

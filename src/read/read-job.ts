@@ -9,6 +9,9 @@
  *    credit ───────────────────────────►       the client has taken so many bytes: as many more may come
  *    ◄─────────────────────── end or error     exactly one; from here on the reader touches no snapshot of the job
  *    cancel ───────────────────────────►       any time: `error` follows soon
+ *
+ * Before the first chunk the reader may find that a block has gone: then it says `stale`, touches the snapshots no more,
+ * and gets others. A damaged block is reported with `corrupt`; it goes on without it if it may.
  */
 import type { Snapshot, StorageErrorKind, TimeRange } from '../../storage/index.ts';
 
@@ -21,8 +24,8 @@ export interface Listing {
   readonly limit: number;
 }
 
-/** One read, as plain values that survive a structured clone. */
-export type ReadJob =
+/** What is asked for. */
+type ReadQuestion =
   /** `body` is a ReadRequest as it came: protobuf in a snappy block. */
   | {
       readonly kind: 'remote-read';
@@ -34,10 +37,22 @@ export type ReadJob =
   | ({ readonly kind: 'values'; readonly name: string } & Listing)
   | ({ readonly kind: 'series' } & Listing);
 
+/** One read, as plain values that survive a structured clone. */
+export type ReadJob = ReadQuestion & {
+  /** Whether the answer may be without blocks that cannot be read, which a warning then says. Default: true. */
+  readonly partialResponse?: boolean;
+};
+
 /** What a body is. */
 export interface ContentHeaders {
   readonly contentType: string;
   readonly contentEncoding: 'snappy' | undefined;
+}
+
+/** What is known when the first bytes are there. */
+export interface AnswerHead extends ContentHeaders {
+  /** What the answer is without, in sentences. */
+  readonly warnings: readonly string[];
 }
 
 /** What one read may cost; more is refused with StorageError 'limit'. */
@@ -62,6 +77,8 @@ export type ToReader =
 export type FromReader =
   | { readonly type: 'ready' }
   | { readonly type: 'ranges'; readonly id: number; readonly ranges: readonly TimeRange[] }
-  | { readonly type: 'chunk'; readonly id: number; readonly headers: ContentHeaders; readonly bytes: Uint8Array }
-  | { readonly type: 'end'; readonly id: number; readonly headers: ContentHeaders }
+  | { readonly type: 'stale'; readonly id: number }
+  | { readonly type: 'corrupt'; readonly ulid: string; readonly message: string }
+  | { readonly type: 'chunk'; readonly id: number; readonly head: AnswerHead; readonly bytes: Uint8Array }
+  | { readonly type: 'end'; readonly id: number; readonly head: AnswerHead }
   | { readonly type: 'error'; readonly id: number; readonly kind: StorageErrorKind; readonly message: string };

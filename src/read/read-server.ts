@@ -2,7 +2,16 @@
  * The reader thread's side of read-job.ts: runs the reads that main starts, several at a time. A read that waits for
  * its client costs the others nothing; one that computes gives them a turn after each batch.
  */
-import { nextTurn, type Port, type Reader, type Snapshot, StorageError, type TimeRange } from '../../storage/index.ts';
+import {
+  BlockError,
+  BlockFaults,
+  nextTurn,
+  type Port,
+  type Reader,
+  type Snapshot,
+  StorageError,
+  type TimeRange,
+} from '../../storage/index.ts';
 import type { Answer, ReadContext } from './read-context.ts';
 import { CREDIT_BYTES, type FromReader, type ReadJob, type ReadLimits, type ToReader } from './read-job.ts';
 import { answerRemoteRead } from './remote-read.ts';
@@ -40,6 +49,9 @@ class Read implements ReadContext {
   #credit = CREDIT_BYTES;
   #isCancelled = false;
   #snapshots: readonly Snapshot[] | undefined;
+  /** The ranges are the same whenever the answer is made again. */
+  #hasAsked = false;
+  #faults: BlockFaults | undefined;
   /** Continues the read after a message; set while it waits for one. */
   #wake: (() => void) | undefined;
 
@@ -54,22 +66,51 @@ class Read implements ReadContext {
   /** Never rejects: what goes wrong is sent to main. */
   async run(job: ReadJob): Promise<void> {
     const id = this.#id;
+    const faults = new BlockFaults({
+      isPartialAllowed: job.partialResponse !== false,
+      onCorrupt: (ulid, message) => post(this.#port, { type: 'corrupt', ulid, message }),
+    });
+    this.#faults = faults;
     try {
-      const { body, contentType, contentEncoding } = await answer(job, this);
-      const headers = { contentType, contentEncoding };
-      for await (const piece of body) {
-        await this.#until(() => this.#credit > 0);
-        const bytes = transferable(piece);
-        this.#credit -= bytes.length;
-        post(this.#port, { type: 'chunk', id, headers, bytes }, [bytes.buffer]);
-      }
-      post(this.#port, { type: 'end', id, headers });
+      while (!(await this.#isAnswered(job, faults))) this.#throwIfCancelled();
     } catch (error) {
       // What is not a StorageError is a bug of ours; main reports it as such.
       const kind = error instanceof StorageError ? error.kind : 'corrupt';
       const text = error instanceof Error ? error.message : String(error);
       const message = error instanceof StorageError ? text : `internal error: ${text}`;
       post(this.#port, { type: 'error', id, kind, message });
+    }
+  }
+
+  /**
+   * Sends the answer; false if a block failed before any of it was sent, and it is to be made again without that block or
+   * with fresh snapshots.
+   */
+  async #isAnswered(job: ReadJob, faults: BlockFaults): Promise<boolean> {
+    const id = this.#id;
+    let isBegun = false;
+    try {
+      const { body, contentType, contentEncoding } = await answer(job, this);
+      const head = () => ({ contentType, contentEncoding, warnings: faults.warnings() });
+      for await (const piece of body) {
+        await this.#until(() => this.#credit > 0);
+        const bytes = transferable(piece);
+        this.#credit -= bytes.length;
+        isBegun = true;
+        post(this.#port, { type: 'chunk', id, head: head(), bytes }, [bytes.buffer]);
+      }
+      post(this.#port, { type: 'end', id, head: head() });
+      return true;
+    } catch (error) {
+      if (!(error instanceof BlockError)) throw error;
+      const isLeftOut = faults.leaveOut(error); // Also: it is reported, if it is damaged.
+      if (isBegun) throw error;
+      if (isLeftOut) return false;
+      if (error.kind !== 'not-found' || faults.isListFresh) throw error;
+      faults.isListFresh = true;
+      this.#snapshots = undefined;
+      post(this.#port, { type: 'stale', id });
+      return false;
     }
   }
 
@@ -81,9 +122,14 @@ class Read implements ReadContext {
   }
 
   async sources(ranges: readonly TimeRange[]) {
-    post(this.#port, { type: 'ranges', id: this.#id, ranges });
+    if (!this.#hasAsked) post(this.#port, { type: 'ranges', id: this.#id, ranges });
+    this.#hasAsked = true;
     await this.#until(() => this.#snapshots !== undefined);
-    return (this.#snapshots ?? []).map((snapshot) => this.#reader.sources(snapshot));
+    return (this.#snapshots ?? []).map((snapshot) => this.#reader.sources(snapshot, this.#faults));
+  }
+
+  warnings(): readonly string[] {
+    return this.#faults?.warnings() ?? [];
   }
 
   async turn(): Promise<void> {

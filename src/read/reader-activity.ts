@@ -10,6 +10,6 @@ export interface ReaderActivityInit {
 }
 
 /** Called by the executor on the new thread. */
-export function run(port: Port, init: ReaderActivityInit, { fileSystem }: World): void {
-  serveReads(port, openReader(init.reader, fileSystem), init.limits);
+export function run(port: Port, init: ReaderActivityInit, world: World): void {
+  serveReads(port, openReader(init.reader, world), init.limits);
 }

@@ -19,7 +19,10 @@ import { DEFAULT_READ_LIMITS, type FromReader, type ReadJob, type ReadLimits, ty
 import type { ReaderActivityInit } from './reader-activity.ts';
 
 /** What readers need of a database. */
-export type ReadableDatabase = Pick<Database, 'snapshot' | 'release' | 'readerInit' | 'releaseReader'>;
+export type ReadableDatabase = Pick<
+  Database,
+  'snapshot' | 'release' | 'readerInit' | 'releaseReader' | 'refreshBlocks' | 'quarantine'
+>;
 
 export interface ReaderPoolSettings {
   /** Threads; one core is left to the writer. */
@@ -229,17 +232,25 @@ export class ReaderPool {
       slot.isReady = true;
       return;
     }
+    if (message.type === 'corrupt') {
+      this.#database.quarantine(message.ulid, message.message);
+      return;
+    }
     const read = slot.reads.get(message.id);
     if (read === undefined) return;
     switch (message.type) {
       case 'ranges':
-        this.#takeSnapshots(read, message.ranges);
+        read.ranges = message.ranges;
+        this.#takeSnapshots(read);
+        break;
+      case 'stale':
+        void this.#renewSnapshots(slot, read);
         break;
       case 'chunk':
-        read.push(message.headers, message.bytes);
+        read.push(message.head, message.bytes);
         break;
       case 'end':
-        read.end(message.headers);
+        read.end(message.head);
         this.#finish(slot, read);
         this.#startQueued();
         break;
@@ -251,12 +262,12 @@ export class ReaderPool {
   }
 
   /** All in one turn: every query of a request sees the same moment. */
-  #takeSnapshots(read: PendingRead, ranges: Extract<FromReader, { type: 'ranges' }>['ranges']): void {
+  #takeSnapshots(read: PendingRead): void {
     if (read.isSettled) return; // Cancelled; the reader will say so.
     const snapshots: PendingRead['snapshots'][number][] = [];
     read.snapshots = snapshots;
     try {
-      for (const range of ranges) snapshots.push(this.#database.snapshot(read.tenant, range));
+      for (const range of read.ranges) snapshots.push(this.#database.snapshot(read.tenant, range));
     } catch (error) {
       this.#cancel(
         read,
@@ -265,6 +276,14 @@ export class ReaderPool {
       return;
     }
     this.#post(read, { type: 'snapshots', id: read.id, snapshots });
+  }
+
+  /** A block has gone that the snapshots have: takes others, when it is known what is there instead. */
+  async #renewSnapshots(slot: Slot, read: PendingRead): Promise<void> {
+    for (const { id } of read.snapshots) this.#database.release(id);
+    read.snapshots = [];
+    await this.#database.refreshBlocks();
+    if (slot.reads.has(read.id)) this.#takeSnapshots(read);
   }
 
   /** The reader touches nothing of the read any more, or is dead. */

@@ -108,7 +108,8 @@ class Envelope {
   }
 
   end(truncated: boolean): Uint8Array {
-    this.#text += truncated ? `],"warnings":[${JSON.stringify(TRUNCATED)}]}` : ']}';
+    const warnings = [...this.#context.warnings(), ...(truncated ? [TRUNCATED] : [])];
+    this.#text += warnings.length === 0 ? ']}' : `],"warnings":${JSON.stringify(warnings)}}`;
     return this.#take();
   }
 

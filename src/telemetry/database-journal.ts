@@ -119,6 +119,12 @@ function lineOf(event: Exclude<DatabaseEvent, { kind: 'replay-progress' }>): Lin
         message: 'the bucket is empty: was it deleted, or is it another one? What is on this disk is uploaded again',
         fields: { blocks_known: event.known },
       };
+    case 'block-quarantined':
+      return {
+        level: 'error',
+        message: 'a damaged block is left out of answers',
+        fields: { ulid: event.ulid, damage: event.message },
+      };
     case 'retry':
       return {
         level: 'warn',

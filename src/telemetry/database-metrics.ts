@@ -70,6 +70,7 @@ const DATABASE_METRICS: { readonly [Name in Figure]: DatabaseMetric } = {
   uploadedBytes: counter('upload_bytes_total', 'Bytes of blocks that were sent to the bucket.'),
   syncs: counter('bucket_syncs_total', 'Times that the bucket was listed.'),
   evictions: counter('local_blocks_evicted_total', 'Copies of uploaded blocks on this disk that made room.'),
+  quarantinedBlocks: gauge('blocks_quarantined', 'Damaged blocks that queries leave out.'),
   snapshots: gauge('snapshots', 'Snapshots that queries hold.'),
   haClusters: gauge('ha_clusters', 'Clusters of HA pairs, each with one elected replica.'),
   haSwitches: counter('ha_switches_total', 'Times that a replica took the place of another one that was silent.'),

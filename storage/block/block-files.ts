@@ -1,16 +1,26 @@
 /** Where a block's files are read from: a local directory here, ranged reads of a bucket elsewhere. */
 import type { File, FileSystem } from '../io/file-system.ts';
 
-/** The files of one block by their paths in it (layout.ts). */
+/** The files of one block by their paths in it (layout.ts), and what it costs to read them. */
 export interface BlockFiles {
+  /** So many unwanted bytes between two wanted places are cheaper than another read. */
+  readonly gapBytes: number;
+  /** Reads that are worth making at the same time. */
+  readonly readsAtOnce: number;
   /** The bytes of a file from `offset`; fewer than `length` only where the file ends. They are the caller's. */
   read(name: string, offset: number, length: number): Promise<Uint8Array>;
   /** The size of a file in bytes. */
   size(name: string): Promise<number>;
 }
 
+/** A system call takes as long as the copy of some 16 KiB that the machine has in memory. */
+const LOCAL_GAP_BYTES: number = 16 * 1024;
+
 /** A block's directory on a file system. Files are opened when first read and stay open until `close`. */
 export class DirectoryBlockFiles implements BlockFiles {
+  readonly gapBytes: number = LOCAL_GAP_BYTES;
+  /** Calls of the file system block: more at once only hold more memory. */
+  readonly readsAtOnce = 1;
   readonly #fileSystem: FileSystem;
   readonly #directory: string;
   readonly #files = new Map<string, File>();

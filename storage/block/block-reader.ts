@@ -1,11 +1,12 @@
 /**
- * A block as a query sees it. The index is loaded whole and stays; chunks are read when asked for, close ones together.
- * A chunk ref of this source is `series ref · 2^20 + number of the chunk in its series`: it leads back to the index,
- * which knows the chunk's times and place.
+ * A block as a query sees it. The header of the index stays in memory; postings, series entries and chunks are read when
+ * asked for, close ones together. A chunk ref of this source is `series ref · 2^20 + number of the chunk in its series`:
+ * it leads back to the series entry, which knows the chunk's times and place.
  */
+
+import type { IndexedSeries } from '../index/entries.ts';
 import type { ChunkMeta } from '../index/format.ts';
-import { type IndexedSeries, IndexReader } from '../index/index-reader.ts';
-import { selectPostings } from '../index/postings.ts';
+import type { IndexHeader } from '../index/index-header.ts';
 import { StorageError } from '../lib/errors.ts';
 import type { MetricMetadata, StartTimes, StoredExemplar } from '../model/extras.ts';
 import type { Labels } from '../model/labels.ts';
@@ -13,16 +14,22 @@ import type { Matcher } from '../model/matcher.ts';
 import type { Chunk, SeriesSource, SourceSeries } from '../model/series-source.ts';
 import type { TimeRange } from '../model/time-range.ts';
 import type { BlockFiles } from './block-files.ts';
+import { BlockIndex } from './block-index.ts';
 import { readChunkRanges } from './chunk-ranges.ts';
 import { EXTRA_FILES, ExtraKind, ExtraReader } from './extra-file.ts';
 import { decodeExemplars, decodeMetadata, decodeStartTimes, METADATA_REF } from './extras.ts';
+import { type IndexHeaders, loadIndexHeader } from './index-headers.ts';
 import { INDEX_FILE } from './layout.ts';
-import { type BlockMeta, blockRange } from './meta.ts';
+import { type BlockMeta, blockRange, fileBytes } from './meta.ts';
 
 const CHUNKS_PER_SERIES: number = 2 ** 20;
 
-/** One read of the index is at most this long: Node reads no more than 2 GiB at once. */
-const INDEX_READ_BYTES: number = 256 * 1024 * 1024;
+/** The entries of so many series are in memory at once while series are looked through for one answer. */
+const SERIES_AT_ONCE = 16_384;
+
+interface MatchingSeries extends IndexedSeries {
+  readonly ref: number;
+}
 
 /** A chunk to read and its place among the chunks of its series. */
 interface WantedChunk {
@@ -35,46 +42,60 @@ export class BlockReader implements SeriesSource {
   readonly meta: BlockMeta;
   readonly externalLabels: Labels;
   readonly #files: BlockFiles;
-  readonly #index: IndexReader;
+  readonly #index: BlockIndex;
 
-  private constructor(meta: BlockMeta, externalLabels: Labels, files: BlockFiles, index: IndexReader) {
+  private constructor(meta: BlockMeta, externalLabels: Labels, files: BlockFiles, header: IndexHeader) {
     this.meta = meta;
     this.externalLabels = externalLabels;
     this.#files = files;
-    this.#index = index;
+    this.#index = new BlockIndex(meta.ulid, files, header, meta.thanos?.index_stats?.series_max_size);
   }
 
   /**
-   * Loads the index. `files` stays the caller's, to close when the reader is no longer used; `externalLabels` as
-   * `blockExternalLabels` finds them. Throws CorruptionError and what `files` throws.
+   * Loads the header of the index: from `headers`, if given, else from the index. `files` stays the caller's, to close when
+   * the reader is no longer used; `externalLabels` as `blockExternalLabels` finds them. Rejects with CorruptionError and
+   * what `files` reject with.
    */
-  static async open(files: BlockFiles, meta: BlockMeta, externalLabels: Labels): Promise<BlockReader> {
-    const index = new IndexReader(`${meta.ulid}/${INDEX_FILE}`, await readIndex(files));
-    return new BlockReader(meta, externalLabels, files, index);
+  static async open(
+    files: BlockFiles,
+    meta: BlockMeta,
+    externalLabels: Labels,
+    headers?: IndexHeaders,
+  ): Promise<BlockReader> {
+    const indexBytes = fileBytes(meta, INDEX_FILE);
+    const header =
+      headers === undefined
+        ? await loadIndexHeader(meta.ulid, files, indexBytes)
+        : await headers.open(meta.ulid, files, indexBytes);
+    return new BlockReader(meta, externalLabels, files, header);
   }
 
   /** The memory that the reader holds, for a cache that bounds it. */
   get byteSize(): number {
-    return this.#index.byteSize;
+    return this.#index.header.byteSize;
   }
 
   async labelNames(matchers: readonly Matcher[], range: TimeRange): Promise<string[]> {
     if (!this.#overlaps(range)) return [];
-    if (matchers.length === 0) return this.#index.names();
+    if (matchers.length === 0) return this.#index.header.names();
     const names = new Set<number>();
-    for (const { symbols } of this.#matching(matchers, range)) {
-      for (let i = 0; i < symbols.length; i += 2) names.add(symbols[i] as number);
+    for await (const batch of this.#matching(matchers, range)) {
+      for (const { symbols } of batch) {
+        for (let i = 0; i < symbols.length; i += 2) names.add(symbols[i] as number);
+      }
     }
     return this.#sortedStrings(names);
   }
 
   async labelValues(name: string, matchers: readonly Matcher[], range: TimeRange): Promise<string[]> {
     if (!this.#overlaps(range)) return [];
-    if (matchers.length === 0) return this.#index.values(name);
+    if (matchers.length === 0) return this.#index.header.values(name);
     const values = new Set<number>();
-    for (const { symbols } of this.#matching(matchers, range)) {
-      for (let i = 0; i < symbols.length; i += 2) {
-        if (this.#index.symbols.lookup(symbols[i] as number) === name) values.add(symbols[i + 1] as number);
+    for await (const batch of this.#matching(matchers, range)) {
+      for (const { symbols } of batch) {
+        for (let i = 0; i < symbols.length; i += 2) {
+          if (this.#index.header.symbols.lookup(symbols[i] as number) === name) values.add(symbols[i + 1] as number);
+        }
       }
     }
     return this.#sortedStrings(values);
@@ -83,24 +104,28 @@ export class BlockReader implements SeriesSource {
   async select(matchers: readonly Matcher[], range: TimeRange): Promise<SourceSeries[]> {
     const selected: SourceSeries[] = [];
     if (!this.#overlaps(range)) return selected;
-    for (const { ref, symbols, chunks } of this.#matching(matchers, range)) {
-      if (chunks.length > CHUNKS_PER_SERIES) {
-        throw new StorageError('limit', `${this.meta.ulid}: a series has ${chunks.length} chunks`);
-      }
-      const chunkRefs: number[] = [];
-      for (let i = 0; i < chunks.length; i++) {
-        if (overlaps(chunks[i] as ChunkMeta, range)) chunkRefs.push(ref * CHUNKS_PER_SERIES + i);
-      }
-      selected.push({ labels: this.#index.strings(symbols), chunkRefs });
+    for await (const batch of this.#matching(matchers, range)) {
+      for (const one of batch) selected.push(this.#selected(one, range));
     }
     return selected;
+  }
+
+  #selected({ ref, symbols, chunks }: MatchingSeries, range: TimeRange): SourceSeries {
+    if (chunks.length > CHUNKS_PER_SERIES)
+      throw new StorageError('limit', `${this.meta.ulid}: a series has ${chunks.length} chunks`);
+    const chunkRefs: number[] = [];
+    for (let i = 0; i < chunks.length; i++) {
+      if (overlaps(chunks[i] as ChunkMeta, range)) chunkRefs.push(ref * CHUNKS_PER_SERIES + i);
+    }
+    return { labels: this.#index.header.strings(symbols), chunkRefs };
   }
 
   /** Chunks that were read together are views of one buffer: a copy of each would cost as much as all the rest. */
   async readChunks(series: readonly SourceSeries[], range: TimeRange): Promise<Chunk[][]> {
     const wanted: WantedChunk[] = [];
-    const chunks = series.map(({ chunkRefs }) => {
-      const metas = this.#chunkMetas(chunkRefs).filter((meta) => overlaps(meta, range));
+    const allMetas = await this.#chunkMetas(series);
+    const chunks = allMetas.map((seriesMetas) => {
+      const metas = seriesMetas.filter((meta) => overlaps(meta, range));
       const target = new Array<Chunk>(metas.length);
       metas.forEach((meta, at) => void wanted.push({ meta, target, at }));
       return target;
@@ -160,31 +185,38 @@ export class BlockReader implements SeriesSource {
     return own.minTimeMs < range.maxTimeMs && range.minTimeMs < own.maxTimeMs;
   }
 
-  /** The matching series that have a chunk in the range, in label order. */
-  *#matching(matchers: readonly Matcher[], range: TimeRange): Generator<IndexedSeries & { ref: number }> {
-    for (const ref of selectPostings(this.#index, matchers)) {
-      const { symbols, chunks } = this.#index.series(ref);
-      if (chunks.some((chunk) => overlaps(chunk, range))) yield { ref, symbols, chunks };
+  /** The matching series that have a chunk in the range, in label order, in batches. */
+  async *#matching(matchers: readonly Matcher[], range: TimeRange): AsyncGenerator<MatchingSeries[], void, undefined> {
+    const refs = await this.#index.select(matchers);
+    for (let from = 0; from < refs.length; from += SERIES_AT_ONCE) {
+      const some = refs.subarray(from, from + SERIES_AT_ONCE);
+      const entries = await this.#index.series(some);
+      const batch: MatchingSeries[] = [];
+      entries.forEach(({ symbols, chunks }, i) => {
+        if (chunks.some((chunk) => overlaps(chunk, range))) batch.push({ ref: some[i] as number, symbols, chunks });
+      });
+      yield batch;
     }
   }
 
-  /** The chunks that refs of this source name. Refs of one series are neighbours, so its entry is read once. */
-  #chunkMetas(chunkRefs: readonly number[]): ChunkMeta[] {
-    let lastRef = -1;
-    let chunks: readonly ChunkMeta[] = [];
-    return chunkRefs.map((chunkRef) => {
-      const ref = Math.floor(chunkRef / CHUNKS_PER_SERIES);
-      if (ref !== lastRef) {
-        chunks = this.#index.series(ref).chunks;
-        lastRef = ref;
-      }
-      return chunks[chunkRef % CHUNKS_PER_SERIES] as ChunkMeta;
+  /** The chunks that the refs of each series name. A series' refs lead to its one entry. */
+  async #chunkMetas(series: readonly SourceSeries[]): Promise<ChunkMeta[][]> {
+    const refOf = ({ chunkRefs }: SourceSeries): number => Math.floor((chunkRefs[0] ?? 0) / CHUNKS_PER_SERIES);
+    const refs = Uint32Array.from(
+      series.filter(({ chunkRefs }) => chunkRefs.length > 0),
+      refOf,
+    ).sort();
+    const entries = await this.#index.series(refs);
+    const chunksOf = new Map(entries.map(({ chunks }, i) => [refs[i] as number, chunks]));
+    return series.map((one) => {
+      const chunks = chunksOf.get(refOf(one)) ?? [];
+      return one.chunkRefs.map((chunkRef) => chunks[chunkRef % CHUNKS_PER_SERIES] as ChunkMeta);
     });
   }
 
   /** Symbols are numbered in byte order, so their strings come sorted. */
   #sortedStrings(symbols: ReadonlySet<number>): string[] {
-    return this.#index.strings([...symbols].sort((a, b) => a - b));
+    return this.#index.header.strings([...symbols].sort((a, b) => a - b));
   }
 }
 
@@ -203,14 +235,4 @@ async function readExtra<T>(
 
 function overlaps(chunk: ChunkMeta, range: TimeRange): boolean {
   return chunk.minTimeMs < range.maxTimeMs && chunk.maxTimeMs >= range.minTimeMs;
-}
-
-async function readIndex(files: BlockFiles): Promise<Uint8Array> {
-  const size = await files.size(INDEX_FILE);
-  if (size <= INDEX_READ_BYTES) return files.read(INDEX_FILE, 0, size);
-  const bytes = new Uint8Array(size);
-  for (let offset = 0; offset < size; offset += INDEX_READ_BYTES) {
-    bytes.set(await files.read(INDEX_FILE, offset, Math.min(INDEX_READ_BYTES, size - offset)), offset);
-  }
-  return bytes;
 }

@@ -94,6 +94,11 @@ export function blockRange(meta: BlockMeta): TimeRange {
   return { minTimeMs: meta.minTime, maxTimeMs: meta.maxTime };
 }
 
+/** The size of a file of the block, if its meta.json lists it. */
+export function fileBytes(meta: BlockMeta, path: string): number | undefined {
+  return meta.thanos?.files?.find((file) => file.rel_path === path)?.size_bytes;
+}
+
 /** The labels that every series of the block has besides its own. `tenantLabelName` is the owner's label here. */
 export function blockExternalLabels(meta: BlockMeta, tenantLabelName: string): Labels {
   return Object.entries(meta.thanos?.labels ?? {})

@@ -15,6 +15,8 @@ export interface Snapshot {
   readonly handle: number;
   /** The tenant's blocks that overlap the range; at one timestamp an earlier one wins. */
   readonly blocks: readonly BlockPlace[];
+  /** Blocks that overlap it too and are known to be damaged: an answer is without them. */
+  readonly quarantined: readonly { readonly ulid: string; readonly reason: string }[];
   /** Generations that are in a block of the list and still in the head. */
   readonly published: readonly WindowGeneration[];
 }

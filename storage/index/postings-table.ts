@@ -12,6 +12,13 @@ import { type IndexBytes, readSection } from './section.ts';
 
 const SAMPLE_EVERY = 32;
 
+/** Where the postings list of a pair lies in the index file. */
+export interface PostingsPlace {
+  readonly offset: number;
+  /** Where the next list begins: how far this one reaches, in every index that is written from front to back. */
+  readonly end: number;
+}
+
 interface NameEntries {
   readonly samples: number[];
   count: number;
@@ -19,11 +26,14 @@ interface NameEntries {
 
 export class PostingsTable {
   readonly #content: Uint8Array;
+  /** Where the last list ends at the latest. */
+  readonly #listsEnd: number;
   readonly #names = new Map<string, NameEntries>();
   #sampleCount = 0;
 
-  /** Reads the section at `offset`. Throws CorruptionError. */
-  constructor(index: IndexBytes, offset: number) {
+  /** Reads the section at `offset`; all lists lie before `listsEnd` in the index file. Throws CorruptionError. */
+  constructor(index: IndexBytes, offset: number, listsEnd: number) {
+    this.#listsEnd = listsEnd;
     this.#content = readSection(index, offset, 'the postings offset table');
     const reader = new ByteReader(this.#content);
     const count = reader.u32be();
@@ -78,8 +88,8 @@ export class PostingsTable {
     return values;
   }
 
-  /** Where the postings of a pair are in the file; undefined if there is no such pair. */
-  find(name: string, value: string): number | undefined {
+  /** Where the postings of a pair are; undefined if there is no such pair. */
+  find(name: string, value: string): PostingsPlace | undefined {
     const entries = this.#names.get(name);
     if (entries === undefined) return undefined;
     const target = Buffer.from(value);
@@ -89,11 +99,19 @@ export class PostingsTable {
     for (let i = sample * SAMPLE_EVERY; i < end; i++) {
       skipName(reader);
       const order = Buffer.compare(reader.raw(reader.uvarint()), target);
-      const postings = reader.uvarint();
-      if (order === 0) return postings;
+      const offset = reader.uvarint();
+      if (order === 0) return { offset, end: this.#endAfter(offset, reader) };
       if (order > 0) return undefined;
     }
     return undefined;
+  }
+
+  /** `reader` is behind the entry of the list at `offset`. */
+  #endAfter(offset: number, reader: ByteReader): number {
+    skipName(reader);
+    reader.skip(reader.uvarint());
+    const next = reader.uvarint();
+    return !reader.failed && next > offset ? next : this.#listsEnd;
   }
 
   #lastSampleNotAfter(samples: readonly number[], target: Uint8Array): number {

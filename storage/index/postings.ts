@@ -3,6 +3,7 @@
  * list of series that match. Head and block answer the same small interface, so that both select alike.
  */
 import type { Matcher } from '../model/matcher.ts';
+import { ALL_POSTINGS } from './format.ts';
 
 /** Ascending series refs without repetition. Shared: nobody writes into one that he did not make. */
 export type Postings = Uint32Array;
@@ -98,47 +99,97 @@ function mergeTwo(a: Postings, b: Postings): Postings {
   return out.subarray(0, count);
 }
 
+/** A label pair stands for its postings list; the pair of two empty strings for the list of all series. */
+export interface LabelPair {
+  readonly name: string;
+  readonly value: string;
+}
+
+/** The lists of one matcher. */
+interface Term {
+  /** Found when it is first asked: a regular expression runs once for each value of its label at most. */
+  readonly pairs: () => readonly LabelPair[];
+}
+
 /**
  * The series that all matchers match, as Prometheus understands it: an absent label is an empty value. So a matcher
  * that refuses the empty string needs one of the values it matches, and one that accepts it excludes the values it
- * does not match. A regular expression runs once for each value of its label at most.
+ * does not match. Where lists have to be fetched, they are asked for first, all at once.
  */
+export class PostingsSelection {
+  readonly #requiring: readonly Term[];
+  readonly #excluding: readonly Term[];
+
+  constructor(index: Pick<PostingsIndex, 'values'>, matchers: readonly Matcher[]) {
+    const requiring = matchers.filter((matcher) => !matcher.matchesEmpty);
+    // Equality first: its list is one look-up, and when it is empty no regular expression runs at all.
+    requiring.sort((a, b) => Number(a.type !== '=') - Number(b.type !== '='));
+    this.#requiring = requiring.map((matcher) => termOf(() => requiredBy(index, matcher)));
+    this.#excluding = matchers
+      .filter((matcher) => matcher.matchesEmpty)
+      .map((matcher) => termOf(() => excludedBy(index, matcher)));
+  }
+
+  /** The pairs whose lists `evaluate` may ask for; some may not exist. */
+  pairs(): LabelPair[] {
+    const pairs: LabelPair[] = this.#requiring.length === 0 ? [{ name: ALL_POSTINGS, value: ALL_POSTINGS }] : [];
+    for (const term of [...this.#requiring, ...this.#excluding]) for (const pair of term.pairs()) pairs.push(pair);
+    return pairs;
+  }
+
+  evaluate(index: Pick<PostingsIndex, 'all' | 'postings'>): Postings {
+    const union = ({ pairs }: Term): Postings => merge(pairs().map(({ name, value }) => index.postings(name, value)));
+    let selected: Postings | undefined;
+    for (const term of this.#requiring) {
+      const required = union(term);
+      selected = selected === undefined ? required : intersect(selected, required);
+      if (selected.length === 0) return NONE;
+    }
+    let rest = selected ?? index.all();
+    for (const term of this.#excluding) {
+      if (rest.length === 0) return NONE;
+      rest = without(rest, union(term));
+    }
+    return rest;
+  }
+}
+
+/** The series that all matchers match, of an index whose lists are all there. */
 export function selectPostings(index: PostingsIndex, matchers: readonly Matcher[]): Postings {
-  const requiring = matchers.filter((matcher) => !matcher.matchesEmpty);
-  const excluding = matchers.filter((matcher) => matcher.matchesEmpty);
-  // Equality first: its list is one look-up, and when it is empty no regular expression runs at all.
-  requiring.sort((a, b) => Number(a.type !== '=') - Number(b.type !== '='));
-  let selected: Postings | undefined;
-  for (const matcher of requiring) {
-    const required = requiredBy(index, matcher);
-    selected = selected === undefined ? required : intersect(selected, required);
-    if (selected.length === 0) return NONE;
-  }
-  let rest = selected ?? index.all();
-  for (const matcher of excluding) {
-    if (rest.length === 0) return NONE;
-    rest = without(rest, excludedBy(index, matcher));
-  }
-  return rest;
+  return new PostingsSelection(index, matchers).evaluate(index);
 }
 
-/** The series with a value that the matcher, which refuses the empty string, matches. */
-function requiredBy(index: PostingsIndex, matcher: Matcher): Postings {
+function termOf(find: () => readonly LabelPair[]): Term {
+  let pairs: readonly LabelPair[] | undefined;
+  return {
+    pairs() {
+      pairs ??= find();
+      return pairs;
+    },
+  };
+}
+
+/** Of the series with a value that the matcher, which refuses the empty string, matches. */
+function requiredBy(index: Pick<PostingsIndex, 'values'>, matcher: Matcher): readonly LabelPair[] {
   const { name, type, value, setMatches } = matcher;
-  if (type === '=') return index.postings(name, value);
-  if (type === '=~' && setMatches !== undefined) return merge(setMatches.map((set) => index.postings(name, set)));
-  return union(index, name, (candidate) => matcher.matches(candidate));
+  if (type === '=') return [{ name, value }];
+  if (type === '=~' && setMatches !== undefined) return setMatches.map((set) => ({ name, value: set }));
+  return pairsOf(index, name, (candidate) => matcher.matches(candidate));
 }
 
-/** The series with a value that the matcher, which accepts the empty string, does not match. */
-function excludedBy(index: PostingsIndex, matcher: Matcher): Postings {
+/** Of the series with a value that the matcher, which accepts the empty string, does not match. */
+function excludedBy(index: Pick<PostingsIndex, 'values'>, matcher: Matcher): readonly LabelPair[] {
   const { name, type, value } = matcher;
-  if (type === '!=') return index.postings(name, value);
-  return union(index, name, (candidate) => !matcher.matches(candidate));
+  if (type === '!=') return [{ name, value }];
+  return pairsOf(index, name, (candidate) => !matcher.matches(candidate));
 }
 
-function union(index: PostingsIndex, name: string, wanted: (value: string) => boolean): Postings {
-  const lists: Postings[] = [];
-  for (const value of index.values(name)) if (wanted(value)) lists.push(index.postings(name, value));
-  return merge(lists);
+function pairsOf(
+  index: Pick<PostingsIndex, 'values'>,
+  name: string,
+  wanted: (value: string) => boolean,
+): readonly LabelPair[] {
+  const pairs: LabelPair[] = [];
+  for (const value of index.values(name)) if (wanted(value)) pairs.push({ name, value });
+  return pairs;
 }

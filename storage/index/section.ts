@@ -4,21 +4,23 @@ import { crc32c } from '../lib/crc32c.ts';
 import { CorruptionError } from '../lib/errors.ts';
 import { CHECKSUM_BYTES } from './format.ts';
 
-/** The bytes of an index file and the name that its errors give. */
+/** Bytes of a file, and what its errors name: the file, and where in it the bytes begin. */
 export interface IndexBytes {
   readonly file: string;
   readonly bytes: Uint8Array;
+  /** 0 if absent. */
+  readonly start?: number;
 }
 
-/** The content of the section at `offset`, a view. Throws CorruptionError if it does not fit or its checksum is wrong. */
+/** The content of the section at `offset` of the file, a view. Throws CorruptionError if it does not fit or its checksum is wrong. */
 export function readSection(index: IndexBytes, offset: number, what: string): Uint8Array {
-  const reader = new ByteReader(index.bytes, offset);
+  const reader = new ByteReader(index.bytes, offset - (index.start ?? 0));
   return checkedContent(index, offset, reader, reader.u32be(), what);
 }
 
 /** The content of `length` bytes at the reader's position, after its checksum was found right. */
 export function checkedContent(
-  { file }: IndexBytes,
+  { file }: Pick<IndexBytes, 'file'>,
   offset: number,
   reader: ByteReader,
   length: number,

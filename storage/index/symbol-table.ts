@@ -9,9 +9,12 @@ import { type IndexBytes, readSection } from './section.ts';
 
 const SAMPLE_EVERY = 16;
 
-/** A power of two: the slot of a symbol is its low bits. */
-const CACHE_SLOTS = 8192;
+/** Powers of two: the slot of a symbol is its low bits. */
+const FEWEST_SLOTS = 16;
+const MOST_SLOTS = 8192;
 const NO_SYMBOL = -1;
+/** A number, a reference, and a string of some 40 characters. */
+const SLOT_BYTES: number = 4 + 8 + 64;
 
 export class SymbolTable {
   readonly count: number;
@@ -19,8 +22,8 @@ export class SymbolTable {
   readonly #offset: number;
   readonly #content: Uint8Array;
   readonly #samples: Uint32Array;
-  readonly #cachedSymbols: Int32Array = new Int32Array(CACHE_SLOTS).fill(NO_SYMBOL);
-  readonly #cachedStrings: string[] = new Array<string>(CACHE_SLOTS).fill('');
+  readonly #cachedSymbols: Int32Array;
+  readonly #cachedStrings: string[];
 
   /** Reads the section at `offset`. Throws CorruptionError. */
   constructor(index: IndexBytes, offset: number) {
@@ -36,16 +39,20 @@ export class SymbolTable {
     }
     if (reader.failed)
       throw new CorruptionError(index.file, offset, `fewer symbols than the ${this.count} it declares`);
+    let slots = FEWEST_SLOTS;
+    while (slots < this.count && slots < MOST_SLOTS) slots *= 2;
+    this.#cachedSymbols = new Int32Array(slots).fill(NO_SYMBOL);
+    this.#cachedStrings = new Array<string>(slots).fill('');
   }
 
-  /** Memory held besides the file's bytes, without the strings. */
+  /** Memory held besides the file's bytes, about. */
   get byteSize(): number {
-    return this.#samples.byteLength + this.#cachedSymbols.byteLength + CACHE_SLOTS * 8;
+    return this.#samples.byteLength + this.#cachedSymbols.length * SLOT_BYTES;
   }
 
   /** The string of a symbol. Throws CorruptionError if there is no such symbol. */
   lookup(symbol: number): string {
-    const slot = symbol & (CACHE_SLOTS - 1);
+    const slot = symbol & (this.#cachedSymbols.length - 1);
     if (this.#cachedSymbols[slot] === symbol) return this.#cachedStrings[slot] as string;
     if (symbol >= this.count) {
       throw new CorruptionError(this.#file, this.#offset, `symbol ${symbol} is asked for, but there are ${this.count}`);

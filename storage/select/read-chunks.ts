@@ -1,7 +1,8 @@
 /** Reads the chunks of a batch of merged series: one call for each source, whatever the batch looks like. */
+import { concurrently } from '../lib/concurrently.ts';
 import type { Chunk, SeriesSource, SourceSeries } from '../model/series-source.ts';
 import type { TimeRange } from '../model/time-range.ts';
-import type { MergedSeries } from './select-series.ts';
+import { type MergedSeries, SOURCES_AT_ONCE } from './select-series.ts';
 
 interface SourceShare {
   readonly series: SourceSeries[];
@@ -25,11 +26,11 @@ export async function readChunks(batch: readonly MergedSeries[], range: TimeRang
     });
     return lists;
   });
-  for (const [source, { series, targets }] of shares) {
+  await concurrently([...shares], SOURCES_AT_ONCE, async ([source, { series, targets }]) => {
     const chunks = await source.readChunks(series, range);
     targets.forEach(({ lists, part }, i) => {
       lists[part] = chunks[i] ?? [];
     });
-  }
+  });
   return answer;
 }

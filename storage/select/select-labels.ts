@@ -1,9 +1,10 @@
 /** Label names and values over many sources, external labels included. */
+import { concurrently } from '../lib/concurrently.ts';
 import { compareUtf8, labelValue } from '../model/labels.ts';
 import type { Matcher } from '../model/matcher.ts';
 import type { SeriesSource } from '../model/series-source.ts';
 import type { TimeRange } from '../model/time-range.ts';
-import { withoutExternalMatchers } from './select-series.ts';
+import { SOURCES_AT_ONCE, withoutExternalMatchers } from './select-series.ts';
 
 /** What the series are that a listing is about. */
 export interface LabelSelection {
@@ -49,12 +50,12 @@ async function union(
   list: (source: SeriesSource, matchers: readonly Matcher[]) => Promise<readonly string[]>,
 ): Promise<LabelListing> {
   const found = new Set<string>();
-  for (const source of sources) {
+  await concurrently(sources, SOURCES_AT_ONCE, async (source) => {
     for (const matchers of matcherSets.length === 0 ? [[]] : matcherSets) {
       const own = withoutExternalMatchers(source, matchers);
       if (own !== undefined) for (const value of await list(source, own)) found.add(value);
     }
-  }
+  });
   const values = [...found].sort(compareUtf8);
   const truncated = limit > 0 && values.length > limit;
   if (truncated) values.length = limit;

@@ -7,6 +7,7 @@
  * the source and not passed on; on a clash the external label wins. Adding a label can change the order of series, and
  * can make two series of one source equal: both become parts of one merged series.
  */
+import { concurrently } from '../lib/concurrently.ts';
 import { compareLabels, type Labels, labelValue, withExternalLabels } from '../model/labels.ts';
 import type { Matcher } from '../model/matcher.ts';
 import type { SeriesSource, SourceSeries } from '../model/series-source.ts';
@@ -23,6 +24,9 @@ export interface MergedSeries {
   readonly labels: Labels;
   readonly parts: readonly SeriesPart[];
 }
+
+/** Sources that are asked at the same time: most are blocks in a bucket, and wait for it. */
+export const SOURCES_AT_ONCE = 32;
 
 /** A batch ends at so many series or chunks, whichever comes first: some MiB of chunks at most. */
 const BATCH_SERIES = 256;
@@ -79,16 +83,17 @@ async function selectEach(
   matcherSets: readonly (readonly Matcher[])[],
   range: TimeRange,
 ): Promise<SortedInput[]> {
-  const inputs: SortedInput[] = [];
-  for (const source of sources) {
+  const inputs = await concurrently(sources, SOURCES_AT_ONCE, async (source) => {
+    const own: SortedInput[] = [];
     for (const matchers of matcherSets) {
-      const own = withoutExternalMatchers(source, matchers);
-      if (own === undefined) continue;
-      const series = await source.select(own, range);
-      if (series.length > 0) inputs.push(sortedInput(source, series));
+      const left = withoutExternalMatchers(source, matchers);
+      if (left === undefined) continue;
+      const series = await source.select(left, range);
+      if (series.length > 0) own.push(sortedInput(source, series));
     }
-  }
-  return inputs;
+    return own;
+  });
+  return inputs.flat();
 }
 
 function sortedInput(source: SeriesSource, series: readonly SourceSeries[]): SortedInput {

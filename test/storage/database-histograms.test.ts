@@ -57,7 +57,7 @@ function sent(series: readonly WrittenSeries[]): Content {
   );
 }
 
-async function found(reader: Reader = openReader(opened.database.readerInit(), machine.fileSystem)): Promise<Content> {
+async function found(reader: Reader = openReader(opened.database.readerInit(), machine)): Promise<Content> {
   const snapshot = opened.database.snapshot('a', ALWAYS);
   const content: Content = new Map();
   const out = { floats: new SampleBuffer(), histograms: [] as HistogramRow[] };

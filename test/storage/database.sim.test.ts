@@ -52,7 +52,7 @@ class Simulation {
     if (this.#chance() < 0.1) fileSystem.breakAt({ at: 1 + this.#below(40), code: 'EIO' });
     try {
       this.#database = await this.#open();
-      this.#reader = openReader(this.#database.readerInit(), fileSystem);
+      this.#reader = openReader(this.#database.readerInit(), this.#machine);
       await this.#check((model, answer) => model.settle(answer));
       for (let step = this.#below(40); step > 0 && !fileSystem.isOff; step--) await this.#step();
       if (!fileSystem.isOff) await this.#check();

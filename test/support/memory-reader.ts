@@ -38,6 +38,7 @@ export function memoryContext(
     codec,
     limits,
     sources: async (ranges) => ranges.map(() => sources),
+    warnings: () => [],
     turn: async () => undefined,
   };
 }
@@ -68,6 +69,12 @@ export class MemoryDatabase implements ReadableDatabase {
     const id = this.#nextId++;
     this.held.set(id, { tenant, range });
     return { id, tenant, range } as unknown as ReturnType<ReadableDatabase['snapshot']>;
+  }
+
+  async refreshBlocks(): Promise<void> {}
+
+  quarantine(ulid: string): void {
+    throw new Error(`no block ${ulid} is here`);
   }
 
   release(id: number): void {

@@ -49,7 +49,7 @@ export class OpenedDatabase {
 
   /** All that a query of a tenant finds now. */
   async answer(tenant: string): Promise<SeriesMap> {
-    this.#reader ??= openReader(this.database.readerInit(), this.machine.fileSystem);
+    this.#reader ??= openReader(this.database.readerInit(), this.machine);
     const snapshot = this.database.snapshot(tenant, ALWAYS);
     try {
       return await answerOf(this.#reader, snapshot);

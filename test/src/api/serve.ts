@@ -43,6 +43,9 @@ const SETTINGS: ServeSettings = {
   relabelConfigFile: undefined,
   haReplicaLabel: undefined,
   haClusterLabels: [],
+  partialResponse: true,
+  queryCacheMemoryBytes: 0,
+  queryCacheDiskBytes: 0,
   logLevel: 'info',
   logFormat: 'logfmt',
 };

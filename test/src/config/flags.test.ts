@@ -55,6 +55,9 @@ test('without flags the settings are the documented defaults', () => {
     relabelConfigFile: undefined,
     haReplicaLabel: undefined,
     haClusterLabels: [],
+    partialResponse: true,
+    queryCacheMemoryBytes: 256 * 1024 * 1024,
+    queryCacheDiskBytes: 10 * 1024 * 1024 * 1024,
     logLevel: 'info',
     logFormat: 'logfmt',
   });

@@ -44,6 +44,7 @@ const stats: DatabaseStats = {
   uploadedBytes: 15,
   syncs: 16,
   evictions: 17,
+  quarantinedBlocks: 2,
   snapshots: 18,
   tenants: 19,
   freeBytes: 20,

@@ -167,6 +167,8 @@ test('of a large file only the table and the wanted entries are read', async () 
   const files = new DirectoryBlockFiles(fileSystem, BLOCK_DIRECTORY);
   let read = 0;
   const counted: BlockFiles = {
+    gapBytes: files.gapBytes,
+    readsAtOnce: files.readsAtOnce,
     size: (name) => files.size(name),
     read: (name, offset, length) => {
       if (name === 'varve-exemplars') read += length;

@@ -6,7 +6,6 @@ import { DirectoryBlockFiles } from '../../../storage/block/block-files.ts';
 import { BlockReader } from '../../../storage/block/block-reader.ts';
 import { writeBlock } from '../../../storage/block/block-writer.ts';
 import { parseMeta } from '../../../storage/block/meta.ts';
-import { IndexReader } from '../../../storage/index/index-reader.ts';
 import { nodeFileSystem } from '../../../storage/io/node-file-system.ts';
 import { type Chunk, XOR } from '../../../storage/model/series-source.ts';
 import { blockInput, type PlainSeries, TEST_ULID } from '../../support/blocks.ts';
@@ -14,6 +13,7 @@ import { decodeXorChunk } from '../../support/oracle/xor-chunk.ts';
 import { peers } from '../../support/peers.ts';
 import { analyzeBlock, dumpSamples, listBlocks, promtool } from '../../support/promtool.ts';
 import { TemporaryDirectory } from '../../support/temporary-directory.ts';
+import { WholeIndex } from '../../support/whole-index.ts';
 
 const T0 = 1_700_000_000_000;
 const everything = { minTimeMs: Number.MIN_SAFE_INTEGER, maxTimeMs: Number.MAX_SAFE_INTEGER };
@@ -128,8 +128,10 @@ test.skipIf(!peers.promtool)('a block of promtool is written again byte for byte
     const chunks = await reader.readChunks(selected, everything);
     files.close();
     const bytes = readFileSync(join(source, 'index'));
-    const index = new IndexReader('index', bytes);
-    const symbols = Array.from({ length: index.symbols.count }, (_, symbol) => index.symbols.lookup(symbol));
+    const index = new WholeIndex('index', bytes);
+    const symbols = Array.from({ length: index.header.symbols.count }, (_, symbol) =>
+      index.header.symbols.lookup(symbol),
+    );
     const numbers = new Map(symbols.map((symbol, number) => [symbol, number]));
     const ours = writeBlock(nodeFileSystem, join(rewritten, ulid), {
       ulid,
@@ -152,7 +154,7 @@ test.skipIf(!peers.promtool)('a block of promtool is written again byte for byte
     const seriesEnd = Number(bytes.readBigUInt64BE(bytes.length - 52 + 16));
     const again = readFileSync(join(rewritten, ulid, 'index'));
     expect(again.subarray(0, seriesEnd).equals(bytes.subarray(0, seriesEnd))).toBe(true);
-    const ourIndex = new IndexReader('index', again);
+    const ourIndex = new WholeIndex('index', again);
     for (const name of index.names()) {
       expect(ourIndex.values(name)).toEqual(index.values(name));
       for (const value of index.values(name)) {

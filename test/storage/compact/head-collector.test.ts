@@ -99,7 +99,7 @@ test('series that come back go on, also after a crash', async () => {
 
 test('a query that holds a snapshot while series leave sees what it saw, and its memory is kept for it', async () => {
   await churn(0, 8);
-  const reader = openReader(opened.database.readerInit(), machine.fileSystem);
+  const reader = openReader(opened.database.readerInit(), machine);
   const snapshot = opened.database.snapshot('a', ALWAYS);
   const before = counts(await answerOf(reader, snapshot));
   const seen = opened.database.stats().seriesRemoved;

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { Snapshots } from '../../../storage/head/snapshots.ts';
 import { ALWAYS } from '../../support/database-answers.ts';
 
-const facts = { tenant: 'a', range: ALWAYS, handle: 0, blocks: [], published: [] };
+const facts = { tenant: 'a', range: ALWAYS, handle: 0, blocks: [], quarantined: [], published: [] };
 
 /** Whether a promise is resolved by now. */
 async function isResolved(promise: Promise<void>): Promise<boolean> {

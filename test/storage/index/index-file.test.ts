@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { ChunkMeta } from '../../../storage/index/format.ts';
-import { IndexReader } from '../../../storage/index/index-reader.ts';
 import { IndexWriter } from '../../../storage/index/index-writer.ts';
 import { CorruptionError } from '../../../storage/lib/errors.ts';
 import { compareLabels, compareUtf8, type Labels } from '../../../storage/model/labels.ts';
+import { WholeIndex } from '../../support/whole-index.ts';
 
 interface PlainSeries {
   readonly labels: Labels;
@@ -32,7 +32,7 @@ function indexOf(series: readonly PlainSeries[]): Uint8Array {
 }
 
 /** All that an index answers. */
-function contentOf(index: IndexReader): unknown {
+function contentOf(index: WholeIndex): unknown {
   const refs = [...index.all()];
   return {
     series: refs.map((ref) => {
@@ -103,20 +103,20 @@ test('a small index is these bytes', () => {
 });
 
 test('the symbols come right after the header, series on 16 bytes, postings on 4', () => {
-  const index = new IndexReader('index', indexOf(small));
+  const index = new WholeIndex('index', indexOf(small));
   expect(contentOf(index)).toEqual(expectedContent(small));
   expect([...index.all()]).toEqual([3, 5]);
 });
 
 test('absent names and values have no postings and no values', () => {
-  const index = new IndexReader('index', indexOf(small));
+  const index = new WholeIndex('index', indexOf(small));
   expect([...index.postings('job', 'c'), ...index.postings('job', ''), ...index.postings('nope', 'a')]).toEqual([]);
   expect(index.values('nope')).toEqual([]);
   expect(index.names()).toEqual(['__name__', 'job']);
 });
 
 test('an index without series is empty', () => {
-  const index = new IndexReader('index', indexOf([]));
+  const index = new WholeIndex('index', indexOf([]));
   expect([[...index.all()], index.names()]).toEqual([[], []]);
 });
 
@@ -155,7 +155,7 @@ test('what is written is read, for any labels and times', () => {
       fc.integer({ min: -(2 ** 51), max: 2 ** 51 }),
       (sets, steps, startMs) => {
         const series = withChunks([...sets].sort(compareLabels), steps, startMs);
-        expect(contentOf(new IndexReader('index', indexOf(series)))).toEqual(expectedContent(series));
+        expect(contentOf(new WholeIndex('index', indexOf(series)))).toEqual(expectedContent(series));
       },
     ),
   );
@@ -164,7 +164,7 @@ test('what is written is read, for any labels and times', () => {
 test('every value of a name with thousands of them is found, and none between them', () => {
   const values = Array.from({ length: 3000 }, (_, i) => `v${i * 2}`).sort();
   const series = values.map((value, i) => ({ labels: ['n', value], chunks: [chunk(0, 1, 8 + i)] }));
-  const index = new IndexReader('index', indexOf(series));
+  const index = new WholeIndex('index', indexOf(series));
   const refs = index.all();
   expect(index.values('n')).toEqual(values);
   values.forEach((value, i) => void expect([...index.postings('n', value)]).toEqual([refs[i]]));
@@ -178,7 +178,7 @@ test('sections larger than the write buffer, and more symbols than the reader ca
   }));
   const bytes = indexOf(series);
   expect(bytes.length).toBeGreaterThan(4 * 1024 * 1024);
-  const index = new IndexReader('index', bytes);
+  const index = new WholeIndex('index', bytes);
   const refs = index.all();
   expect(refs).toHaveLength(series.length);
   for (const [i, ref] of refs.entries()) {
@@ -191,13 +191,13 @@ test('sections larger than the write buffer, and more symbols than the reader ca
 
 test('a flipped bit anywhere gives the same answers or a CorruptionError', () => {
   const bytes = indexOf(small);
-  const expected = contentOf(new IndexReader('index', bytes));
+  const expected = contentOf(new WholeIndex('index', bytes));
   let detected = 0;
   for (let bit = 0; bit < bytes.length * 8; bit++) {
     const damaged = bytes.slice();
     damaged[bit >> 3] = (damaged[bit >> 3] as number) ^ (1 << (bit & 7));
     try {
-      expect(contentOf(new IndexReader('index', damaged))).toEqual(expected);
+      expect(contentOf(new WholeIndex('index', damaged))).toEqual(expected);
     } catch (error) {
       expect(error).toBeInstanceOf(CorruptionError);
       detected++;
@@ -210,23 +210,25 @@ test('a flipped bit anywhere gives the same answers or a CorruptionError', () =>
 test('a file cut short anywhere is corrupt', () => {
   const bytes = indexOf(small);
   for (let length = 0; length < bytes.length; length++) {
-    expect(() => contentOf(new IndexReader('index', bytes.subarray(0, length)))).toThrow(CorruptionError);
+    expect(() => contentOf(new WholeIndex('index', bytes.subarray(0, length)))).toThrow(CorruptionError);
   }
 });
 
 test('errors name the file and the offset', () => {
   const bytes = indexOf(small);
   bytes[0x32] = 0xff;
-  const index = new IndexReader('01ABC/index', bytes);
+  const index = new WholeIndex('01ABC/index', bytes);
   expect(() => index.series(3)).toThrow(/^01ABC\/index at 48: a series entry has checksum [0-9a-f]{8}, but/);
   expect(() => index.series(4_000_000_000)).toThrow(CorruptionError);
-  expect(() => index.symbols.lookup(1000)).toThrow('01ABC/index at 5: symbol 1000 is asked for, but there are 5');
+  expect(() => index.header.symbols.lookup(1000)).toThrow(
+    '01ABC/index at 5: symbol 1000 is asked for, but there are 5',
+  );
 });
 
 test('another version is refused by its number', () => {
   const bytes = indexOf(small);
   bytes[4] = 3;
-  expect(() => new IndexReader('index', bytes)).toThrow('index at 4: index version 3, but only version 2 can be read');
+  expect(() => new WholeIndex('index', bytes)).toThrow('index at 4: index version 3, but only version 2 can be read');
 });
 
 test.each([
@@ -298,6 +300,6 @@ test('one array may serve for all series', () => {
 test('postings of a Buffer leave its bytes as they were', () => {
   const bytes = Buffer.from(indexOf(small));
   const before = bytes.toString('hex');
-  new IndexReader('index', bytes).all();
+  new WholeIndex('index', bytes).all();
   expect(bytes.toString('hex')).toBe(before);
 });

@@ -1,0 +1,96 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import type { BlockFiles } from '../../../storage/block/block-files.ts';
+import { planRanges, readPieces } from '../../../storage/block/read-pieces.ts';
+
+const MIB = 1024 * 1024;
+
+/** A file of pieces, each its own length in one byte and then so many of a number. */
+function fileOf(lengths: readonly number[]): { bytes: Uint8Array; offsets: number[] } {
+  const offsets: number[] = [];
+  const parts = lengths.map((length, i) => Uint8Array.of(length, ...new Array<number>(length).fill(i % 256)));
+  let offset = 0;
+  for (const part of parts) {
+    offsets.push(offset);
+    offset += part.length;
+  }
+  return { bytes: new Uint8Array(Buffer.concat(parts)), offsets };
+}
+
+test('whatever is wanted and guessed, each piece comes whole, in as few reads as the gap allows', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.integer({ min: 0, max: 60 }), { minLength: 1, maxLength: 40 }),
+      fc.array(fc.nat(39), { minLength: 1, maxLength: 40 }),
+      fc.integer({ min: 1, max: 80 }),
+      fc.nat(200),
+      fc.integer({ min: 1, max: 5 }),
+      async (lengths, picks, guess, gapBytes, readsAtOnce) => {
+        const { bytes, offsets } = fileOf(lengths);
+        const wanted = picks.map((pick) => pick % lengths.length).sort((a, b) => a - b);
+        const reads: { offset: number; length: number }[] = [];
+        const files: BlockFiles = {
+          gapBytes,
+          readsAtOnce,
+          async read(_, offset, length) {
+            reads.push({ offset, length });
+            return bytes.slice(offset, offset + length);
+          },
+          size: async () => bytes.length,
+        };
+        const got = new Array<string>(wanted.length);
+        await readPieces(files, [
+          {
+            path: 'file',
+            offsets: Float64Array.from(wanted, (i) => offsets[i] as number),
+            guessBytes: () => guess,
+            extent: (piece, at) => 1 + (piece[at] as number),
+            take(index, piece, at) {
+              got[index] = Buffer.from(piece.subarray(at, at + 1 + (piece[at] as number))).toString('hex');
+            },
+          },
+        ]);
+        const expected = wanted.map((i) => {
+          const offset = offsets[i] as number;
+          return Buffer.from(bytes.subarray(offset, offset + 1 + (lengths[i] as number))).toString('hex');
+        });
+        expect(got).toEqual(expected);
+        // One read for each stretch without a wider gap, and one for each piece that is longer than the guess.
+        const longer = new Set(wanted.filter((i) => 1 + (lengths[i] as number) > guess)).size;
+        if (longer === 0 && gapBytes >= bytes.length) expect(reads).toHaveLength(1);
+        for (const { length } of reads) expect(length).toBeLessThanOrEqual(8 * MIB);
+      },
+    ),
+    { numRuns: 300 },
+  );
+});
+
+test('ranges hold every piece once, never overlap, and end before 8 MiB unless a piece is longer', () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.nat(40 * MIB), { maxLength: 60 }),
+      fc.integer({ min: 1, max: MIB }),
+      fc.nat(2 * MIB),
+      (places, guess, gapBytes) => {
+        const offsets = Float64Array.from(places).sort();
+        const ranges = planRanges(offsets, () => guess, gapBytes);
+        let next = 0;
+        for (const [i, { start, end, from, to }] of ranges.entries()) {
+          expect([from, start]).toEqual([next, offsets[from]]);
+          expect(end - start).toBeLessThanOrEqual(8 * MIB);
+          for (let k = from; k < to; k++) {
+            expect(offsets[k]).toBeLessThan(end);
+            const before = k === from ? start : (offsets[k - 1] as number);
+            expect((offsets[k] as number) - before).toBeLessThanOrEqual(guess + gapBytes);
+          }
+          const following = ranges[i + 1];
+          if (following !== undefined) {
+            expect(following.start - end > gapBytes || following.start + guess - start > 8 * MIB).toBe(true);
+          }
+          next = to;
+        }
+        expect(next).toBe(offsets.length);
+      },
+    ),
+  );
+});
