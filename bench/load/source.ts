@@ -7,6 +7,9 @@ import type { Movement, TemplateSeries } from './templates.ts';
 /** Bytes that a sample and its lengths need at most beside the labels. */
 const SAMPLE_BYTES = 40;
 
+/** Memory outside the heap is given back in later turns of the event loop only, and a whole load is made in one. */
+const COPIED = { copyOutputData: true };
+
 /** The version of remote write. */
 export type Protocol = 'v1' | 'v2';
 
@@ -93,14 +96,15 @@ export class Source {
     const order = this.#order.subarray(from, to);
     if (this.#protocol === 'v2') {
       const series = Array.from(order, (i) => this.#seriesV2[i] as SeriesV2);
-      return compressSync(encodeRequestV2(series, (i) => this.#values[order[i] as number] as number, timestampMs));
+      const body = encodeRequestV2(series, (i) => this.#values[order[i] as number] as number, timestampMs);
+      return compressSync(body, COPIED);
     }
     let size = 0;
     for (const series of order) size += (this.#labels[series] as Buffer).length + SAMPLE_BYTES;
     const body = Buffer.allocUnsafe(size);
     let offset = 0;
     for (const series of order) offset = this.#encodeSeries(body, offset, series, timestampMs);
-    return compressSync(body.subarray(0, offset));
+    return compressSync(body.subarray(0, offset), COPIED);
   }
 
   #encodeSeries(body: Buffer, start: number, series: number, timestampMs: number): number {
