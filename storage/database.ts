@@ -432,6 +432,7 @@ async function openParts(options: DatabaseOptions, lock: DirectoryLock): Promise
   const gaps = options.ha && new HaGaps(haPairs(options.ha, kernel, options), kernel, shadowBytes);
   if (options.policy !== undefined || gaps !== undefined) admission = new SeriesAdmission(options.policy, gaps?.pairs);
   const metadata = new MetadataStore();
+  await blocks.prepare();
   const startedMs = clock.monotonicMs();
   const replayed = await replayLog(fileSystem, directory, kernel, blocks.ownBlocks(identity.epoch), {
     onElection: (election) => gaps?.pairs.restore(election),

@@ -42,13 +42,22 @@ export type BucketAnswer =
   | { readonly id: number; readonly result: unknown }
   | { readonly id: number; readonly failure: { readonly kind: StorageErrorKind; readonly message: string } };
 
+/** The same one, by what its requests are made for. */
+interface Buckets {
+  readonly upload: Bucket;
+  readonly sync: Bucket;
+}
+
 /** Requests for small objects that are on their way at once. */
 const READS_AT_ONCE = 16;
 
 export function run(port: Port, location: BucketLocation, world: World): void {
-  let opening: Promise<Bucket> | undefined;
-  const bucket = async (): Promise<Bucket> => {
-    opening ??= openBucketAt(location, world);
+  let opening: Promise<Buckets> | undefined;
+  const buckets = async (): Promise<Buckets> => {
+    opening ??= openBucketAt(location, world).then((bucket) => ({
+      upload: bucket.for('upload'),
+      sync: bucket.for('sync'),
+    }));
     try {
       return await opening;
     } catch (error) {
@@ -59,7 +68,7 @@ export function run(port: Port, location: BucketLocation, world: World): void {
   port.onMessage((message) => {
     const job = message as BucketJob;
     const answer = (content: object): void => port.post({ id: job.id, ...content });
-    void work(job, bucket, world, (progress) => answer({ progress })).then(
+    void work(job, buckets, world, (progress) => answer({ progress })).then(
       (result) => answer({ result }),
       (error: unknown) => answer({ failure: failureOf(error) }),
     );
@@ -68,20 +77,20 @@ export function run(port: Port, location: BucketLocation, world: World): void {
 
 async function work(
   job: BucketJob,
-  bucket: () => Promise<Bucket>,
+  buckets: () => Promise<Buckets>,
   { fileSystem }: World,
   onProgress: (progress: unknown) => void,
 ): Promise<unknown> {
   switch (job.kind) {
     case 'upload':
-      return await uploadBlock(job.order, { bucket: (await bucket()).for('upload'), fileSystem, onSent: onProgress });
+      return await uploadBlock(job.order, { bucket: (await buckets()).upload, fileSystem, onSent: onProgress });
     case 'list': {
       const strays: Strays = { count: 0, names: [] };
-      for await (const blocks of listBlocks((await bucket()).for('sync'), strays)) onProgress(blocks);
+      for await (const blocks of listBlocks((await buckets()).sync, strays)) onProgress(blocks);
       return strays;
     }
     case 'read':
-      return await readAll((await bucket()).for('sync'), job.order);
+      return await readAll((await buckets()).sync, job.order);
     case 'discard':
       return new BlockDirectory(fileSystem, job.order.directory).remove(job.order.name);
   }

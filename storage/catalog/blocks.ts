@@ -47,11 +47,16 @@ export interface BlocksStats extends BucketStats {
   readonly localBlockBytes: number;
 }
 
+/** How long a start waits for the bucket. */
+const START_PATIENCE_MS = 10_000;
+
 export class Blocks {
   readonly #options: BlocksOptions;
   readonly #catalog: Catalog;
   readonly #local: LocalBlocks;
   readonly #bucket: BucketBlocks | undefined;
+  /** The catalogue knows all blocks of this instance. */
+  readonly #isSure: boolean;
 
   /** Knows the blocks of this disk, and those of the bucket as far as the catalogue has them. */
   constructor(options: BlocksOptions) {
@@ -64,9 +69,18 @@ export class Blocks {
     this.#options = options;
     this.#catalog = catalog;
     this.#local = new LocalBlocks({ fileSystem, clock, catalog }, home, [other]);
-    this.#local.load((message) => onEvent({ kind: 'block-skipped', message }));
+    const isSure = this.#local.load((message) => onEvent({ kind: 'block-skipped', message }));
+    this.#isSure = isSure && !catalog.isNew;
     if (location === undefined) return;
     this.#bucket = new BucketBlocks({ ...options, location, catalog, directory: home }, settings);
+  }
+
+  /**
+   * Asks the bucket for blocks of this instance if the catalogue may have lost some: a replay must know them, or it brings
+   * back what they hold. Waits some seconds at most; a bucket that does not answer keeps no start up.
+   */
+  async prepare(): Promise<void> {
+    if (!this.#isSure) await this.#bucket?.refreshInTime(START_PATIENCE_MS);
   }
 
   /** Lets blocks go to the bucket and looks at the bucket, now and from time to time. */

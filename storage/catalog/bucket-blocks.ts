@@ -121,6 +121,11 @@ export class BucketBlocks {
     await this.#syncing;
   }
 
+  /** Resolves after a sync, or when the time is over. That it failed is reported. */
+  async refreshInTime(ms: number): Promise<void> {
+    await Promise.race([this.refresh().catch(() => undefined), this.#pause(ms)]);
+  }
+
   stats(): BucketStats {
     const { catalog, clock } = this.#parts;
     const backlog = catalog.backlog();

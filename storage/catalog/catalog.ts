@@ -83,6 +83,8 @@ interface PlaceRow {
 
 export class Catalog {
   readonly rules: CatalogRules;
+  /** There was none: what is in the bucket only is not known. */
+  readonly isNew: boolean;
   readonly #onEvent: (event: BlockEvent) => void;
   #sqlite: Sqlite.Database;
   readonly #statements = new Map<string, Sqlite.Statement>();
@@ -93,6 +95,7 @@ export class Catalog {
     this.rules = rules;
     this.#onEvent = onEvent;
     this.#sqlite = openCatalogFile(file, (message) => onEvent({ kind: 'catalog-lost', message }));
+    this.isNew = this.sql('SELECT count(*) FROM facts').pluck().get() === 0;
     this.change(() => this.#keepTo(rules));
   }
 

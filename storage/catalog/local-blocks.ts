@@ -31,8 +31,11 @@ export class LocalBlocks {
     this.#home = this.#directories.get(home) as BlockDirectory;
   }
 
-  /** Makes the catalogue say what is there. `onSkipped` hears of what looks like a block and cannot be read. */
-  load(onSkipped: (message: string) => void): void {
+  /**
+   * Makes the catalogue say what is there; false if it had blocks that are not: it may have lost its last changes. `onSkipped`
+   * hears of what looks like a block and cannot be read.
+   */
+  load(onSkipped: (message: string) => void): boolean {
     const { catalog, fileSystem } = this.#parts;
     const known = catalog.localBlocks();
     const present = new Set<string>();
@@ -46,7 +49,9 @@ export class LocalBlocks {
         if (isPresent) present.add(name);
       }
     }
-    for (const ulid of known.keys()) if (!present.has(ulid)) catalog.removeLocal(ulid);
+    const gone = Array.from(known.keys()).filter((ulid) => !present.has(ulid));
+    for (const ulid of gone) catalog.removeLocal(ulid);
+    return gone.length === 0;
   }
 
   /**

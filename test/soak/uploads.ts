@@ -28,8 +28,8 @@ const ROUNDS_A_DIRECTORY = 25;
 const SEGMENT_BYTES = 16 * 1024;
 /** Five minutes of data a request: a block every few dozen requests. */
 const SHAPE = { series: 5, samples: 10, stepMs: 30_000 };
-/** List, chunks, index, meta.json, list; the second block's calls come among them. */
-const CALLS = 8;
+/** List, chunks, index, meta.json, list: those of some blocks, whose calls come among each other. */
+const CALLS = 24;
 const DELAYS_MS = [0, 0, 1, 3, 10];
 const FLAGS = ['--sync-block-duration=1s'];
 

@@ -3,12 +3,14 @@
  * disk the power fails at, and whatever the disk refuses meanwhile. A failing seed is in the name of the error; run it
  * alone with `SEED=… npx vitest run test/storage/database.sim.test.ts`.
  */
-import { expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
+import { openBucketAt } from '../../storage/bucket/bucket-location.ts';
 import { Database, type DatabaseEvent } from '../../storage/database.ts';
 import type { Snapshot } from '../../storage/head/snapshots.ts';
 import { isSystemError } from '../../storage/io/system-error.ts';
 import { StorageError } from '../../storage/lib/errors.ts';
 import { openReader, type Reader } from '../../storage/select/reader.ts';
+import { BucketControl, type BucketFate } from '../support/controlled-bucket.ts';
 import { ALWAYS, answerOf } from '../support/database-answers.ts';
 import { writeRequest } from '../support/remote-write.ts';
 import { type ModelSample, SampleModel } from '../support/sample-model.ts';
@@ -20,9 +22,23 @@ const HOUR_MS = 3_600_000;
 const START_MS = 1_700_000_000_000;
 const TENANTS = ['a', 'b', 'c'];
 
+// Loading takes turns that no seed knows of.
+beforeAll(async () => {
+  await openBucketAt(new BucketControl().location, new SimMachine(new SimFileSystem(), START_MS, Math.random));
+});
+
+/** Where the bucket is, if the database has one: on the same disk, in another directory. */
+const STORE = '/store';
+/** Fewer than the blocks of a life take: copies have to go. */
+const LOCAL_BLOCKS_BYTES = 3000;
+
 /** One seed: a disk, and the lives of the machines on it. */
 class Simulation {
   readonly #chance: () => number;
+  readonly #bucket: BucketControl | undefined;
+  #isStoreIll = false;
+  /** The catalogue is new in each life: only the bucket knows which blocks are there and nowhere else. */
+  #isStoreWell = false;
   readonly #disk = new SimFileSystem();
   readonly #models = new Map(TENANTS.map((tenant) => [tenant, new SampleModel()]));
   /** Where each tenant's samples are in time. */
@@ -36,8 +52,18 @@ class Simulation {
   #database!: Database;
   #reader!: Reader;
 
-  constructor(seed: number) {
+  constructor(seed: number, bucket?: BucketControl) {
     this.#chance = seededChance(seed);
+    this.#bucket = bucket;
+    if (bucket !== undefined) bucket.fate = () => this.#fate();
+  }
+
+  /** Of a request to the bucket: the store is well or ill for a while, and any answer may be lost. */
+  #fate(): BucketFate | undefined {
+    if (this.#isStoreWell) return undefined;
+    if (this.#chance() < 0.02) this.#isStoreIll = !this.#isStoreIll;
+    if (this.#isStoreIll) return 'before';
+    return this.#chance() < 0.05 ? 'after' : undefined;
   }
 
   get promised(): number {
@@ -51,7 +77,12 @@ class Simulation {
     if (this.#chance() < 0.8) fileSystem.cutPowerAfter(this.#below(this.#chance() < 0.2 ? 30 : 400));
     if (this.#chance() < 0.1) fileSystem.breakAt({ at: 1 + this.#below(40), code: 'EIO' });
     try {
+      this.#isStoreWell = true;
       this.#database = await this.#open();
+      this.#isStoreWell = false;
+      // A disk that fails just then keeps the start from asking.
+      if (this.#bucket !== undefined && this.#database.stats().syncs === 0) await this.#repair();
+      if (this.#bucket !== undefined && this.#database.stats().syncs === 0) throw new Error('the power went off');
       this.#reader = openReader(this.#database.readerInit(), this.#machine);
       await this.#check((model, answer) => model.settle(answer));
       for (let step = this.#below(40); step > 0 && !fileSystem.isOff; step--) await this.#step();
@@ -65,11 +96,13 @@ class Simulation {
     this.#machine.stop();
     this.#nowMs = Math.max(this.#nowMs, clock.nowMs()) + (this.#chance() < 0.2 ? -HOUR_MS : 1000);
     this.#disk.crash(this.#chance);
+    this.#checkStore();
     this.#disk.capacity = Number.POSITIVE_INFINITY;
   }
 
   #open(): Promise<Database> {
     const machine = this.#machine;
+    let isTorn = false;
     return Database.open({
       directory: '/data',
       memoryBudgetBytes: 64 * 1024 * 1024,
@@ -79,10 +112,14 @@ class Simulation {
       idleCutMs: 3 * HOUR_MS,
       walSegmentBytes: 4096,
       deadSeriesAtLeast: 2,
+      ...(this.#bucket === undefined ? {} : { bucket: this.#bucket.location }),
+      blocks: { localBlocksBytes: LOCAL_BLOCKS_BYTES },
       ...machine,
       onEvent: (event) => {
         this.events.set(event.kind, (this.events.get(event.kind) ?? 0) + 1);
-        if (event.kind === 'wal-damage' && event.message.includes('samples belong'))
+        // Of records that were torn away before they were promised, samples may be left without their definitions.
+        isTorn ||= event.kind === 'wal-damage' && event.message.includes('are missing');
+        if (event.kind === 'wal-damage' && event.message.includes('samples belong') && !isTorn)
           throw new WrongAnswer(event.message);
         if (event.kind === 'failed' && !machine.fileSystem.isOff) throw new WrongAnswer(event.message);
       },
@@ -114,6 +151,11 @@ class Simulation {
     this.#disk.capacity = Number.POSITIVE_INFINITY;
     const isWell = (): boolean => this.#database.stats().walFailing === 0 || this.#machine.fileSystem.isOff;
     await this.#machine.until('the WAL to be written again', isWell, { stepMs: 250 });
+    if (this.#bucket === undefined) return;
+    const isSynced = (): boolean => this.#database.stats().syncs > 0 || this.#machine.fileSystem.isOff;
+    this.#isStoreWell = true;
+    await this.#machine.until('a sync', isSynced, { steps: 1000 });
+    this.#isStoreWell = false;
   }
 
   /** A few requests at once; who is not answered until the power fails may be in or not. */
@@ -179,7 +221,12 @@ class Simulation {
   }
 
   async #answer(snapshot: Snapshot): ReturnType<typeof answerOf> {
-    return await answerOf(this.#reader, snapshot);
+    // The bucket's directories are on the same disk.
+    const blocks = snapshot.blocks.map((place) => ({
+      localDirectory: `${STORE}/${place.bucketDirectory}`,
+      ...place,
+    }));
+    return await answerOf(this.#reader, { ...snapshot, blocks });
   }
 
   async #check(then?: (model: SampleModel, answer: Awaited<ReturnType<typeof answerOf>>) => void): Promise<void> {
@@ -190,6 +237,17 @@ class Simulation {
       const faults = model.faults(answer);
       if (faults.length > 0) throw new WrongAnswer(`tenant ${tenant}: ${faults.slice(0, 5).join('\n')}`);
       then?.(model, answer);
+    }
+  }
+
+  /** What has a meta.json in the bucket is a whole block. */
+  #checkStore(): void {
+    const paths = new Set(this.#disk.paths());
+    for (const path of paths) {
+      const [, directory = ''] = /^(\/store\/[^/]+)\/meta\.json$/.exec(path) ?? [];
+      if (directory === '') continue;
+      if (!paths.has(`${directory}/index`) || !paths.has(`${directory}/chunks/000001`))
+        throw new WrongAnswer(`${directory} is visible and not whole`);
     }
   }
 
@@ -227,8 +285,8 @@ function requestOf(samples: readonly ModelSample[]): Buffer<ArrayBuffer> {
 const given = process.env.SEED;
 const firstSeed = given === undefined ? Math.floor(Math.random() * 2 ** 31) : Number(given);
 
-async function simulate(seed: number): Promise<Simulation> {
-  const simulation = new Simulation(seed);
+async function simulate(seed: number, bucket?: BucketControl): Promise<Simulation> {
+  const simulation = new Simulation(seed, bucket);
   try {
     for (let life = 0; life < 8; life++) await simulation.live();
   } catch (error) {
@@ -252,6 +310,17 @@ test('whenever the power fails or the disk refuses, nothing acknowledged is miss
   expect(promised).toBeGreaterThan(10_000);
   expect(removed).toBeGreaterThan(0);
   for (const kind of ['cut', 'checkpoint', 'wal-failing', 'wal-recovered', 'retry'] as const)
+    expect([kind, (events.get(kind) ?? 0) > 0]).toEqual([kind, true]);
+});
+
+test('the same with a bucket that is well and ill, and copies that have to make room', async () => {
+  const events = new Map<string, number>();
+  for (let seed = firstSeed; seed < firstSeed + (given === undefined ? 16 : 1); seed++) {
+    const simulation = await simulate(seed, new BucketControl(STORE));
+    for (const [kind, count] of simulation.events) events.set(kind, (events.get(kind) ?? 0) + count);
+  }
+  if (given !== undefined) return;
+  for (const kind of ['block-uploaded', 'upload-retry', 'block-evicted', 'bucket-synced', 'bucket-failing'] as const)
     expect([kind, (events.get(kind) ?? 0) > 0]).toEqual([kind, true]);
 });
 
