@@ -7,8 +7,13 @@ export interface BlockFiles {
   readonly gapBytes: number;
   /** Reads that are worth making at the same time. */
   readonly readsAtOnce: number;
-  /** The bytes of a file from `offset`; fewer than `length` only where the file ends. They are the caller's. */
-  read(name: string, offset: number, length: number): Promise<Uint8Array>;
+  /** How far ahead of what is read it pays to fetch what will be read soon; 0: it does not. */
+  readonly aheadBytes: number;
+  /**
+   * The bytes of a file from `offset`; fewer than `length` only where the file ends. They are the caller's. `aheadEnd`: if
+   * something has to be fetched, what lies before this place is fetched too, and kept for the next read.
+   */
+  read(name: string, offset: number, length: number, aheadEnd?: number): Promise<Uint8Array>;
   /** The size of a file in bytes. */
   size(name: string): Promise<number>;
 }
@@ -21,6 +26,7 @@ export class DirectoryBlockFiles implements BlockFiles {
   readonly gapBytes: number = LOCAL_GAP_BYTES;
   /** Calls of the file system block: more at once only hold more memory. */
   readonly readsAtOnce = 1;
+  readonly aheadBytes = 0;
   readonly #fileSystem: FileSystem;
   readonly #directory: string;
   readonly #files = new Map<string, File>();

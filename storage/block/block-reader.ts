@@ -43,6 +43,8 @@ export class BlockReader implements SeriesSource {
   readonly externalLabels: Labels;
   readonly #files: BlockFiles;
   readonly #index: BlockIndex;
+  /** The places of all chunks of the selection that a series came with. */
+  readonly #selections = new WeakMap<SourceSeries, Float64Array>();
 
   private constructor(meta: BlockMeta, externalLabels: Labels, files: BlockFiles, header: IndexHeader) {
     this.meta = meta;
@@ -104,9 +106,15 @@ export class BlockReader implements SeriesSource {
   async select(matchers: readonly Matcher[], range: TimeRange): Promise<SourceSeries[]> {
     const selected: SourceSeries[] = [];
     if (!this.#overlaps(range)) return selected;
+    const places: number[] = [];
     for await (const batch of this.#matching(matchers, range)) {
-      for (const one of batch) selected.push(this.#selected(one, range));
+      for (const one of batch) {
+        selected.push(this.#selected(one, range));
+        if (this.#files.aheadBytes === 0) continue;
+        for (const chunk of one.chunks) if (overlaps(chunk, range)) places.push(chunk.ref);
+      }
     }
+    this.#noteSelection(selected, places);
     return selected;
   }
 
@@ -133,12 +141,36 @@ export class BlockReader implements SeriesSource {
     // In the order of the file, which that of a selection is already.
     wanted.sort((a, b) => a.meta.ref - b.meta.ref);
     const refs = Float64Array.from(wanted, ({ meta }) => meta.ref);
-    const guessBytes = this.meta.thanos?.index_stats?.chunk_max_size;
-    await readChunkRanges(this.#files, this.meta.ulid, refs, guessBytes, (i, encoding, bytes) => {
+    const options = {
+      guessBytes: this.meta.thanos?.index_stats?.chunk_max_size,
+      aheadRef: this.#aheadRef(series[0], refs.at(-1)),
+    };
+    await readChunkRanges(this.#files, this.meta.ulid, refs, options, (i, encoding, bytes) => {
       const { meta, target, at } = wanted[i] as WantedChunk;
       target[at] = { minTimeMs: meta.minTimeMs, maxTimeMs: meta.maxTimeMs, encoding, bytes };
     });
     return chunks;
+  }
+
+  /** Keeps where the chunks of a selection are, for reading ahead: its series come back in batches. */
+  #noteSelection(selected: readonly SourceSeries[], places: readonly number[]): void {
+    if (places.length === 0) return;
+    const sorted = Float64Array.from(places).sort();
+    for (const series of selected) this.#selections.set(series, sorted);
+  }
+
+  /** The last chunk that the selection of `series` wants within reach behind the chunk at `ref`. */
+  #aheadRef(series: SourceSeries | undefined, ref = 0): number {
+    const places = series === undefined ? undefined : this.#selections.get(series);
+    let last = ref;
+    if (places === undefined) return last;
+    const { gapBytes, aheadBytes } = this.#files;
+    for (let i = firstAfter(places, ref); i < places.length; i++) {
+      const place = places[i] as number;
+      if (place - last > gapBytes || place - ref > aheadBytes) break;
+      last = place;
+    }
+    return last;
   }
 
   /** The exemplars of each series in the range, in time order. Throws CorruptionError and what the files throw. */
@@ -231,6 +263,18 @@ async function readExtra<T>(
   const decoded = decode(content);
   if (decoded === undefined) throw reader.corrupt(ref);
   return decoded;
+}
+
+/** Index of the first of the ascending places that is behind `ref`. */
+function firstAfter(places: Float64Array, ref: number): number {
+  let low = 0;
+  let high = places.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((places[middle] as number) <= ref) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 function overlaps(chunk: ChunkMeta, range: TimeRange): boolean {

@@ -22,6 +22,8 @@ export interface Pieces {
   readonly guessBytes: (index: number) => number;
   /** How long the piece at `bytes[at]` really is; `offset` is its place in the file. */
   readonly extent: (bytes: Uint8Array, at: number, offset: number) => number;
+  /** Where the pieces end that will be wanted next, as far as they lie close behind these; see BlockFiles.read. */
+  readonly aheadEnd?: number;
   /** Takes the piece `index`, which is at `bytes[at]` with all its bytes, as far as the file has them. */
   readonly take: (index: number, bytes: Uint8Array, at: number, offset: number) => void;
 }
@@ -76,7 +78,8 @@ export function planRanges(
 
 async function readRange(files: BlockFiles, pieces: Pieces, range: PieceRange): Promise<void> {
   const { path, offsets } = pieces;
-  const bytes = await files.read(path, range.start, range.end - range.start);
+  const isLast = range.to === offsets.length;
+  const bytes = await files.read(path, range.start, range.end - range.start, isLast ? pieces.aheadEnd : undefined);
   for (let i = range.from; i < range.to; i++) {
     const offset = offsets[i] as number;
     const at = offset - range.start;

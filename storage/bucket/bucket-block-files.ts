@@ -8,8 +8,13 @@ import type { BucketReads } from './bucket-reads.ts';
 import { PAGE_BYTES } from './disk-pages.ts';
 import type { PageCache } from './page-cache.ts';
 
-/** A request takes about 30 ms to its first byte, in which a connection brings 1 MiB and more. */
-const BUCKET_GAP_BYTES: number = 1024 * 1024;
+/**
+ * A request takes about 30 ms to its first byte, in which a connection brings some MiB; but bytes are shared by all
+ * connections, and requests are not. As Thanos has it.
+ */
+const BUCKET_GAP_BYTES: number = 512 * 1024;
+/** An answer comes in batches; a block's share of each is small, and this much of it comes with one request. */
+const AHEAD_BYTES: number = 1024 * 1024;
 /** One request brings at most so much; a longer read is several, side by side. */
 const REQUEST_PAGES: number = (16 * 1024 * 1024) / PAGE_BYTES;
 const READS_AT_ONCE = 8;
@@ -28,6 +33,7 @@ export interface BucketBlockPlace {
 export class BucketBlockFiles implements BlockFiles {
   readonly gapBytes: number = BUCKET_GAP_BYTES;
   readonly readsAtOnce: number = READS_AT_ONCE;
+  readonly aheadBytes: number;
   readonly #place: BucketBlockPlace;
   readonly #bucket: BucketReads;
   readonly #cache: PageCache;
@@ -41,15 +47,30 @@ export class BucketBlockFiles implements BlockFiles {
     this.#bucket = bucket;
     this.#cache = cache;
     this.#pending = pending;
+    // What is fetched ahead and forgotten before it is read would be fetched again and again.
+    this.aheadBytes = cache.isLarge ? AHEAD_BYTES : 0;
   }
 
   /** Rejects as Bucket.getRange does. */
-  async read(name: string, offset: number, length: number): Promise<Uint8Array> {
-    const first = Math.floor(offset / PAGE_BYTES);
-    const end = Math.min(offset + length, this.#place.bytesOf(name) ?? Number.POSITIVE_INFINITY);
+  async read(name: string, offset: number, length: number, aheadEnd = 0): Promise<Uint8Array> {
+    const fileEnd = this.#place.bytesOf(name) ?? Number.POSITIVE_INFINITY;
+    const end = Math.min(offset + length, fileEnd);
     if (end <= offset) return new Uint8Array(0);
-    const count = Math.ceil(end / PAGE_BYTES) - first;
-    const pages = await this.#pages(name, first, count);
+    const ahead = Math.max(end, Math.min(aheadEnd, fileEnd));
+    return await this.#bucket.withRoom(ahead - offset, () => this.#read(name, offset, length, { end, ahead }));
+  }
+
+  async #read(
+    name: string,
+    offset: number,
+    length: number,
+    { end, ahead }: { end: number; ahead: number },
+  ): Promise<Uint8Array> {
+    const first = Math.floor(offset / PAGE_BYTES);
+    const pages = await this.#pages(name, first, {
+      wanted: Math.ceil(end / PAGE_BYTES) - first,
+      ahead: Math.ceil(ahead / PAGE_BYTES) - first,
+    });
     const bytes = new Uint8Array(length);
     let filled = 0;
     for (const [i, page] of pages.entries()) {
@@ -73,29 +94,33 @@ export class BucketBlockFiles implements BlockFiles {
     this.#used.clear();
   }
 
-  async #pages(name: string, first: number, count: number): Promise<Uint8Array[]> {
-    const pages = new Array<Uint8Array | Promise<Uint8Array>>(count);
+  /** The pages that are wanted; with some of them missing, those ahead are fetched too. */
+  async #pages(
+    name: string,
+    first: number,
+    { wanted, ahead }: { wanted: number; ahead: number },
+  ): Promise<Uint8Array[]> {
+    const pages: (Uint8Array | Promise<Uint8Array>)[] = [];
     const missing: { from: number; to: number }[] = [];
-    for (let i = 0; i < count; i++) {
+    for (let i = 0; i < wanted || (i < ahead && missing.length > 0); i++) {
       const key = this.#key(name, first + i);
       this.#used.add(key);
       const known = this.#pending.get(key) ?? this.#cache.get(key);
       if (known !== undefined) {
         pages[i] = known;
-        // The file ends in this page: there is none behind it to ask for.
-        if (known instanceof Uint8Array && known.length < PAGE_BYTES) pages.length = i + 1;
-        if (pages.length === i + 1 && i + 1 < count) break;
+        if (known instanceof Uint8Array && known.length < PAGE_BYTES) break; // The file ends in it.
         continue;
       }
       const last = missing.at(-1);
       if (last !== undefined && last.to === i && i - last.from < REQUEST_PAGES) last.to = i + 1;
-      else missing.push({ from: i, to: i + 1 });
+      else if (i < wanted) missing.push({ from: i, to: i + 1 });
+      else break; // Nothing is asked for ahead alone.
     }
     await concurrently(missing, READS_AT_ONCE, async ({ from, to }) => {
       const fetched = await this.#fetch(name, first + from, to - from);
       for (const [i, page] of fetched.entries()) pages[from + i] = page;
     });
-    return await Promise.all(pages);
+    return await Promise.all(pages.slice(0, wanted));
   }
 
   /** So many pages by one request; others that want one of them meanwhile wait for it. */

@@ -4,10 +4,14 @@
  */
 import type { Clock } from '../io/clock.ts';
 import { StorageError } from '../lib/errors.ts';
+import { Gate } from '../lib/gate.ts';
 import type { Bucket } from './bucket.ts';
 
-/** Each may bring 8 MiB; with 30 ms a request this is 1000 a second. */
+/** With 30 ms a request this is 1000 a second. */
 const REQUESTS_AT_ONCE = 32;
+
+/** What reads that are under way hold together, until those who asked have taken what they want of it. */
+const BYTES_AT_ONCE: number = 64 * 1024 * 1024;
 
 /** After a failure nothing is asked for so long. */
 const PAUSE_MS = 5000;
@@ -16,13 +20,18 @@ export class BucketReads {
   readonly #open: () => Promise<Bucket>;
   readonly #clock: Pick<Clock, 'monotonicMs'>;
   #bucket: Promise<Bucket> | undefined;
-  #underWay = 0;
-  readonly #waiting: (() => void)[] = [];
+  readonly #requests = new Gate(REQUESTS_AT_ONCE);
+  readonly #bytes = new Gate(BYTES_AT_ONCE);
   #failure: { readonly untilMs: number; readonly error: StorageError } | undefined;
 
   constructor(open: () => Promise<Bucket>, clock: Pick<Clock, 'monotonicMs'>) {
     this.#open = open;
     this.#clock = clock;
+  }
+
+  /** Runs a read that will hold so many bytes when there is room for them. */
+  withRoom<T>(bytes: number, read: () => Promise<T>): Promise<T> {
+    return this.#bytes.run(bytes, read);
   }
 
   /** Rejects as Bucket.getRange does. */
@@ -35,21 +44,17 @@ export class BucketReads {
     return this.#request((bucket) => bucket.size(name));
   }
 
-  async #request<T>(ask: (bucket: Bucket) => Promise<T>): Promise<T> {
-    if (this.#underWay === REQUESTS_AT_ONCE) await new Promise<void>((resolve) => void this.#waiting.push(resolve));
-    else this.#underWay++;
-    try {
-      this.#throwIfPaused();
-      return await ask(await this.#opened());
-    } catch (error) {
-      if (error instanceof StorageError && ['unavailable', 'invalid'].includes(error.kind))
-        this.#failure = { untilMs: this.#clock.monotonicMs() + PAUSE_MS, error };
-      throw error;
-    } finally {
-      const next = this.#waiting.shift();
-      if (next === undefined) this.#underWay--;
-      else next(); // It takes this one's place.
-    }
+  #request<T>(ask: (bucket: Bucket) => Promise<T>): Promise<T> {
+    return this.#requests.run(1, async () => {
+      try {
+        this.#throwIfPaused();
+        return await ask(await this.#opened());
+      } catch (error) {
+        if (error instanceof StorageError && ['unavailable', 'invalid'].includes(error.kind))
+          this.#failure ??= { untilMs: this.#clock.monotonicMs() + PAUSE_MS, error };
+        throw error;
+      }
+    });
   }
 
   #throwIfPaused(): void {

@@ -57,6 +57,11 @@ export class DiskPages {
     this.#view = new DataView(this.#slot.buffer);
   }
 
+  /** What it may take on the disk. */
+  get maxBytes(): number {
+    return this.#isBroken ? 0 : this.#sets * WAYS * SLOT_BYTES;
+  }
+
   /** A copy of the page, if it is there. */
   get(key: string): Uint8Array | undefined {
     return this.#withFile((file) => {

@@ -2,6 +2,9 @@
 import { LRUCache } from 'lru-cache';
 import type { DiskPages } from './disk-pages.ts';
 
+/** A month of blocks with 1 MiB of each read ahead is 360 MiB. */
+const LARGE_BYTES: number = 1024 * 1024 * 1024;
+
 export class PageCache {
   readonly #memory: LRUCache<string, Uint8Array> | undefined;
   readonly #disk: DiskPages;
@@ -15,6 +18,11 @@ export class PageCache {
       });
     }
     this.#disk = disk;
+  }
+
+  /** Whether it keeps more than a query or two need. */
+  get isLarge(): boolean {
+    return this.#disk.maxBytes + (this.#memory?.maxSize ?? 0) >= LARGE_BYTES;
   }
 
   /** The page, which must not be changed. */

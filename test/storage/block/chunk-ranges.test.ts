@@ -10,12 +10,14 @@ class CountedFiles implements BlockFiles {
   readonly reads: { name: string; offset: number; length: number }[] = [];
   readonly gapBytes: number;
   readonly readsAtOnce: number;
+  readonly aheadBytes: number;
   readonly #files: BlockFiles;
 
   constructor(files: BlockFiles) {
     this.#files = files;
     this.gapBytes = files.gapBytes;
     this.readsAtOnce = files.readsAtOnce;
+    this.aheadBytes = files.aheadBytes;
   }
 
   read(name: string, offset: number, length: number): Promise<Uint8Array> {

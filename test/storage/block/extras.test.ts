@@ -169,6 +169,7 @@ test('of a large file only the table and the wanted entries are read', async () 
   const counted: BlockFiles = {
     gapBytes: files.gapBytes,
     readsAtOnce: files.readsAtOnce,
+    aheadBytes: files.aheadBytes,
     size: (name) => files.size(name),
     read: (name, offset, length) => {
       if (name === 'varve-exemplars') read += length;

@@ -32,6 +32,7 @@ test('whatever is wanted and guessed, each piece comes whole, in as few reads as
         const files: BlockFiles = {
           gapBytes,
           readsAtOnce,
+          aheadBytes: 0,
           async read(_, offset, length) {
             reads.push({ offset, length });
             return bytes.slice(offset, offset + length);
