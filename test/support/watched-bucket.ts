@@ -63,7 +63,12 @@ export function watchOf(directory: string): BucketWatch {
 }
 
 export function watchedLocation(directory: string): BucketLocation {
-  return { module: import.meta.url, config: { directory }, usage: new BucketUsage().memory };
+  return {
+    description: `filesystem ${directory}`,
+    module: import.meta.url,
+    config: { directory },
+    usage: new BucketUsage().memory,
+  };
 }
 
 export const openBucket: OpenBucket = async (config, { fileSystem, usage }) => {
