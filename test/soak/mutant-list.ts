@@ -67,8 +67,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     what: 'log: −0 is written as the integer 0',
     file: 'record.ts',
-    find: 'if (reinterpret<u64>(<f64>whole / scale) === bits) {',
-    replace: 'if (<f64>whole / scale === value) {',
+    find: 'if (reinterpret<u64>(<f64>number) === bits) return',
+    replace: 'if (<f64>number === value) return',
   },
   {
     what: 'fields: a field may end one byte behind what holds it',
