@@ -85,8 +85,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     what: 'requests: a ref to the symbol behind the last one is taken',
     file: 'request-v2.ts',
-    find: 'if (index >= count) refuseRef(index);',
-    replace: 'if (index > count) refuseRef(index);',
+    find: 'if (index >= count) refuseRef(index);\n    else',
+    replace: 'if (index > count) refuseRef(index);\n    else',
   },
   {
     what: 'requests: a symbol is taken for the expected one by its length',
