@@ -7,6 +7,7 @@
  *   8 KiB    CRC32C tables
  *   16 KiB   SNAPPY_TAGS
  *   24 KiB   free lists by size, what is at work when dead series are collected
+ *   48 KiB   AHEAD
  *   64 KiB   PLAN: the series of the request at work
  *   2.75 MiB READER_TEXT: symbols that readers look for
  *   4 MiB    DEFINITIONS, then SAMPLES: the WAL records being built
@@ -161,6 +162,9 @@ export const WAL_WANTED: u32 = 1152; // up to where the log is to be written now
 export const CRC_TABLES: u32 = 8192; // 8 × 256 × u32
 
 export const SNAPPY_TAGS: u32 = 16384; // 256 × u64
+
+// What the second walk will touch next: u32 × 64.
+export const AHEAD: u32 = 49152;
 
 export const PLAN: u32 = 65536;
 export const PLAN_ENTRY_BYTES: u32 = 28;

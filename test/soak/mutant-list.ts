@@ -67,8 +67,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     what: 'log: −0 is written as the integer 0',
     file: 'record.ts',
-    find: 'if (reinterpret<u64>(<f64>whole / scale) === bits) {',
-    replace: 'if (<f64>whole / scale === value) {',
+    find: 'if (reinterpret<u64>(<f64>number) === bits) return',
+    replace: 'if (<f64>number === value) return',
   },
   {
     what: 'fields: a field may end one byte behind what holds it',
@@ -85,8 +85,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     what: 'requests: a ref to the symbol behind the last one is taken',
     file: 'request-v2.ts',
-    find: 'if (index >= count) refuseRef(index);',
-    replace: 'if (index > count) refuseRef(index);',
+    find: 'if (index >= count) refuseRef(index);\n    else',
+    replace: 'if (index > count) refuseRef(index);\n    else',
   },
   {
     what: 'requests: a symbol is taken for the expected one by its length',

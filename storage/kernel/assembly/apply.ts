@@ -23,7 +23,6 @@ import { tellMetadata } from './metadata';
 import {
   EXEMPLAR,
   EXEMPLAR_V2,
-  FETCH_AHEAD,
   HISTOGRAM,
   HISTOGRAM_V2,
   LABEL,
@@ -66,6 +65,8 @@ let policy: u32 = 0;
 let filling: usize = 0;
 /** Of the series at work under a policy: the replica that sends it, or 0. */
 let replica: usize = 0;
+/** So many series are looked ahead at: as many misses as a core can have under way, and more. */
+const TOUCHED_AHEAD: u32 = 64;
 /** Tags of the request at work. */
 let histogramTag: u8 = 0;
 let exemplarTag: u8 = 0;
@@ -102,7 +103,7 @@ export function apply(tenant: usize, latest: i64): u32 {
       result = L.APPLIED_PART;
       break;
     }
-    if ((next & (FETCH_AHEAD - 1)) === 0) fetchAhead(entry);
+    if ((next & (TOUCHED_AHEAD - 1)) === 0) fetchAhead(entry);
     if (load<u32>(entry, L.PLAN_SAMPLES) === 0) continue;
     let alias: usize = load<u32>(entry, L.PLAN_ALIAS);
     let row: usize = load<u32>(entry, L.PLAN_ROW);
@@ -134,21 +135,21 @@ export function apply(tenant: usize, latest: i64): u32 {
 
 /**
  * Touches what the next series will need, all of a kind in one short loop, so that the cache misses overlap: rows, then
- * the ends of their open chunks. Entries behind the plan hold old pointers or none, which may be read.
+ * the ends of their open chunks. The shorter the loop, the more of them are under way together, so what one leads to is
+ * left for the next. Entries behind the plan hold old pointers or none, which may be read.
  */
 function fetchAhead(entry: usize): void {
-  const end = entry + FETCH_AHEAD * L.PLAN_ENTRY_BYTES;
   let touched: u32 = 0;
-  for (let at = entry; at < end; at += L.PLAN_ENTRY_BYTES)
-    touched ^= load<u32>(load<u32>(at, L.PLAN_ALIAS), L.ALIAS_ROW);
-  for (let at = entry; at < end; at += L.PLAN_ENTRY_BYTES)
-    touched ^= load<u8>(load<u32>(load<u32>(at, L.PLAN_ALIAS), L.ALIAS_ROW) + L.ROW_OPEN, L.OPEN_PUBLISHED);
-  for (let at = entry; at < end; at += L.PLAN_ENTRY_BYTES) {
-    const row: usize = load<u32>(load<u32>(at, L.PLAN_ALIAS), L.ALIAS_ROW);
-    touched ^= load<u8>(
-      load<u32>(row + L.ROW_OPEN, L.OPEN_BUFFER) + (load<u32>(row + L.ROW_OPEN, L.OPEN_PUBLISHED) >>> 3),
-    );
+  for (let i: usize = 0; i < TOUCHED_AHEAD; i++)
+    store<u32>(L.AHEAD + (i << 2), load<u32>(load<u32>(entry + i * L.PLAN_ENTRY_BYTES, L.PLAN_ALIAS), L.ALIAS_ROW));
+  for (let i: usize = 0; i < TOUCHED_AHEAD; i++) {
+    const row: usize = load<u32>(L.AHEAD + (i << 2));
+    // A row begins in one cache line and ends in another.
+    touched ^= load<u32>(row, L.ROW_REF) ^ load<u32>(row, L.ROW_CLASSES);
+    const published = load<u32>(row + L.ROW_OPEN, L.OPEN_PUBLISHED);
+    store<u32>(L.AHEAD + (i << 2), load<u32>(row + L.ROW_OPEN, L.OPEN_BUFFER) + (published >>> 3));
   }
+  for (let i: usize = 0; i < TOUCHED_AHEAD; i++) touched ^= load<u8>(load<u32>(L.AHEAD + (i << 2)));
   touch(touched);
 }
 

@@ -10,7 +10,7 @@ export const HISTOGRAM_V2: u8 = 0x1a;
 export const EXEMPLAR_V2: u8 = 0x22;
 export const METADATA_V2: u8 = 0x2a; // 1.0 has no such field: what it has there is unknown, and passed over
 
-/** So many series are looked ahead at. */
+/** So many unknown aliases are looked up together. */
 export const FETCH_AHEAD: u32 = 16;
 /** What was only touched ends up here, so that the reads are not optimized away. */
 let fetched: u32 = 0;

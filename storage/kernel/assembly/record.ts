@@ -31,6 +31,9 @@ let itemsEnd: usize = 0;
 let lastItemRef: u64 = 0;
 let lastItemTime: i64 = 0;
 
+/** More than a number moves, as a part of it, when it is rounded twice: 2^-50. */
+const ROUNDED_TWICE: f64 = 1 / 1125899906842624;
+
 /** Room that a record of samples needs for one more. */
 const SAMPLE_ROOM: usize = 40;
 
@@ -95,20 +98,29 @@ export function recordItem(ref: u64, kind: u32, time: i64, bytes: usize, length:
   itemsEnd = at + length;
 }
 
+/** An integer of at most 54 bits when zigzagged. */
+@inline
+function recordWhole(control: usize, flags: u8, at: usize, whole: i64): usize {
+  const number = zigzag(whole);
+  const bytes = <u8>((71 - clz(number)) >>> 3);
+  store<u64>(at, number);
+  store<u8>(control, flags + bytes);
+  return at + bytes;
+}
+
 function recordValue(control: usize, flags: u8, at: usize, bits: u64): usize {
   const value = reinterpret<f64>(bits);
-  let scale: f64 = 1;
   if (abs(value) < LARGEST_INTEGER / 1000) {
-    for (let kind: u8 = 0; kind < 40; kind += kind === 0 ? KIND_SCALED : 8) {
-      const whole = <i64>nearest(value * scale);
-      // As it will be decoded: an integer has no −0.
-      if (reinterpret<u64>(<f64>whole / scale) === bits) {
-        const number = zigzag(whole);
-        const bytes = <u8>((71 - clz(number)) >>> 3);
-        store<u64>(at, number);
-        store<u8>(control, flags | (kind + bytes));
-        return at + bytes;
-      }
+    const number = <i64>value;
+    // As it will be decoded: an integer has no −0.
+    if (reinterpret<u64>(<f64>number) === bits) return recordWhole(control, flags, at, number);
+    let scale: f64 = 10;
+    for (let kind: u8 = KIND_SCALED; kind < 40; kind += 8) {
+      const scaled = value * scale,
+        whole = <i64>nearest(scaled);
+      // A division takes long: only where it can succeed.
+      if (abs(scaled - <f64>whole) <= abs(scaled) * ROUNDED_TWICE && reinterpret<u64>(<f64>whole / scale) === bits)
+        return recordWhole(control, flags | kind, at, whole);
       scale *= 10;
     }
   }

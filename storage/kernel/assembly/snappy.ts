@@ -12,8 +12,8 @@ const FAST_ROOM: usize = 96;
 const LONGEST: usize = 64;
 
 /**
- * What a tag says, as u64 each: bytes of the element u8 | bytes of output u8 | offset u16 | mask of the offset's bytes behind
- * the tag u16 | all bits for a literal u16. LONGEST bytes at offset 0: not for the fast way (lengths behind the tag, offsets
+ * What a tag says, as u64 each: 0 u8 | bytes of output u8 | offset u16 | mask of the offset's bytes behind the tag u16 | all
+ * bits for a literal u16. LONGEST bytes at offset 0: not for the fast way (lengths behind the tag, offsets
  * of four bytes).
  */
 export function makeSnappyTable(): void {
@@ -21,10 +21,10 @@ export function makeSnappyTable(): void {
     const kind = tag & 3,
       long = (tag >>> 2) + 1;
     let element: u64 = <u64>LONGEST << 8;
-    if (kind === 0 && long <= 60) element = (<u64>0xffff << 48) | ((<u64>long) << 16) | (long << 8) | (1 + long);
+    if (kind === 0 && long <= 60) element = (<u64>0xffff << 48) | ((<u64>long) << 16) | (long << 8);
     else if (kind === 1)
-      element = (<u64>0xff << 32) | (<u64>((tag >>> 5) << 8) << 16) | ((((tag >>> 2) & 7) + 4) << 8) | 2;
-    else if (kind === 2) element = (<u64>0xffff << 32) | (long << 8) | 3;
+      element = (<u64>0xff << 32) | (<u64>((tag >>> 5) << 8) << 16) | ((((tag >>> 2) & 7) + 4) << 8);
+    else if (kind === 2) element = (<u64>0xffff << 32) | (long << 8);
     store<u64>(L.SNAPPY_TAGS + (tag << 3), element);
   }
 }
@@ -53,9 +53,10 @@ export function decodeSnappy(from: usize, length: usize, to: usize, limit: usize
     safeOutEnd = outEnd - min<usize>(<usize>declared, FAST_ROOM),
     farFrom = to + LONGEST;
   while (at < end) {
-    if (out >= farFrom) {
+    if (out >= farFrom && at < safeEnd) {
+      let tag: usize = load<u8>(at);
       while (at < safeEnd && out < safeOutEnd) {
-        const element = load<u64>(L.SNAPPY_TAGS + ((<usize>load<u8>(at)) << 3));
+        const element = load<u64>(L.SNAPPY_TAGS + (tag << 3));
         const offset = <usize>((load<u32>(at + 1) & <u32>(element >>> 32) & 0xffff) + (<u32>element >>> 16));
         const bytes = (<usize>element >>> 8) & 255;
         // A copy that repeats itself, damaged, or not for the fast way. All is read before anything is written, and what
@@ -65,7 +66,14 @@ export function decodeSnappy(from: usize, length: usize, to: usize, limit: usize
           back = out - offset;
         copy64(out, back ^ ((back ^ (at + 1)) & isLiteral));
         out += bytes;
-        at += <usize>element & 255;
+        // Elements wait for nothing but the tag before. So the table is not asked how long this one is, and the next tag
+        // is read in both places where it can be.
+        const kind = tag & 3,
+          long = tag >>> 2;
+        const behindLiteral = <usize>load<u8>(at + long, 2),
+          behindCopy = <usize>load<u8>(at + kind, 1);
+        at += select<usize>(long + 2, kind + 1, kind === 0);
+        tag = select<usize>(behindLiteral, behindCopy, kind === 0);
       }
       if (at >= end) break;
     }

@@ -116,6 +116,21 @@ test.each([
   expect(model.series.size).toBeGreaterThan(100);
 });
 
+test('a body is read the same wherever in its buffer it begins', () => {
+  const head = new TestHead();
+  const model = new HeadModel();
+  const random = new Seeded(3);
+  for (let offset = 0; offset < 16; offset++) {
+    const bytes = randomRequest(random);
+    const body = compressSync(bytes);
+    const buffer = new Uint8Array(offset + body.length);
+    buffer.set(body, offset);
+    const { outcome } = head.write(buffer.subarray(offset), LATEST_MS);
+    expect(counts(outcome)).toEqual(counts(model.apply(readWriteRequest(bytes) ?? [], LATEST_MS)));
+  }
+  expectSame(head, model);
+});
+
 test('requests with changed bytes are refused whole or stored as the oracle reads them', () => {
   const head = new TestHead();
   const model = new HeadModel();
