@@ -1,4 +1,5 @@
 /** `npm run bench -- <benchmark> [options]`; see README.md beside this file. */
+import { formatCatalogReport, openCatalog, parseCatalogOptions, runCatalog } from './catalog.ts';
 import { formatIngestReport, type IngestReport, parseIngestOptions, runIngest } from './ingest.ts';
 import { type SendOptions, send } from './load/sender.ts';
 import { formatReplayReport, parseReplayOptions, runReplay } from './replay.ts';
@@ -24,11 +25,16 @@ if (benchmark === 'ingest') {
     console.error(`bench: ${error instanceof Error ? error.message : error}`);
     process.exitCode = 1;
   }
+} else if (benchmark === 'catalog') {
+  console.log(formatCatalogReport(runCatalog(parseCatalogOptions(args), log)));
+} else if (benchmark === 'catalog-start') {
+  // A start in a process of its own.
+  console.log(JSON.stringify(await openCatalog(args[0] ?? '')));
 } else if (benchmark === 'send') {
   // The load's own process, started by the others.
   console.log(JSON.stringify(await send(JSON.parse(args[0] ?? '{}') as SendOptions)));
 } else {
-  console.error('usage: npm run bench -- ingest|replay [--series N] [--steps N] …  (see bench/README.md)');
+  console.error('usage: npm run bench -- ingest|replay|catalog [--series N] [--steps N] …  (see bench/README.md)');
   process.exitCode = 2;
 }
 process.exit();

@@ -1,5 +1,6 @@
 /** The bucket that `--objstore.config-file` or `--objstore.config` describes, as `varve serve` opens it. */
 import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { type BucketLocation, type Clock, type Executor, StorageError } from '../../storage/index.ts';
 import { ConfigError } from '../config/config-node.ts';
 import { SERVE_FLAGS } from '../config/flags.ts';
@@ -13,6 +14,8 @@ import { readConfigFile } from './read-config-file.ts';
 export interface ConfiguredBucket {
   readonly location: BucketLocation;
   readonly warnings: readonly string[];
+  /** Of a bucket that is a directory. */
+  readonly directory: string | undefined;
 }
 
 /** What the flags say; undefined without them: blocks stay in the data directory. Rejects with ConfigError. */
@@ -30,7 +33,8 @@ export async function configuredBucket(
     environment,
     readFile: (path) => readFileSync(path),
   });
-  return { location: bucketLocation(config), warnings };
+  const directory = config.type === 'FILESYSTEM' ? resolve(config.directory) : undefined;
+  return { location: bucketLocation(config), warnings, directory };
 }
 
 /**

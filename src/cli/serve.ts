@@ -74,7 +74,8 @@ export async function serve(settings: ServeSettings, machine: Machine = REAL_MAC
   const opening = openDatabase(settings, machine, journal, {
     directory: dataDirectory,
     relabelConfig,
-    bucket: bucket?.location,
+    // The one in the data directory needs no uploads.
+    bucket: bucket?.directory === join(dataDirectory, 'bucket') ? undefined : bucket?.location,
   });
   let readers: ReaderPool | undefined;
   const starting = startServer({

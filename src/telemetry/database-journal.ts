@@ -1,4 +1,4 @@
-import type { Clock, DatabaseEvent } from '../../storage/index.ts';
+import type { BlockEvent, Clock, DatabaseEvent } from '../../storage/index.ts';
 import type { Log, LogFields, LogLevel } from './log.ts';
 
 /** A long replay says how far it is this often. */
@@ -80,6 +80,27 @@ function lineOf(event: Exclude<DatabaseEvent, { kind: 'replay-progress' }>): Lin
     }
     case 'wal-damage':
       return { level: 'warn', message: 'damage in the WAL', fields: { damage: event.message } };
+    case 'block-quarantined':
+      return {
+        level: 'error',
+        message: 'a damaged block is left out of answers',
+        fields: { ulid: event.ulid, damage: event.message },
+      };
+    case 'retry':
+      return {
+        level: 'warn',
+        message: 'work beside the writes failed and is tried again',
+        fields: { work: event.what, error: event.message },
+      };
+    case 'failed':
+      return fault('the engine has failed: the process ends, and the WAL restores what it held', event.message);
+    default:
+      return blockLineOf(event);
+  }
+}
+
+function blockLineOf(event: BlockEvent): Line {
+  switch (event.kind) {
     case 'block-skipped':
       return { level: 'warn', message: 'a block was left out', fields: { reason: event.message } };
     case 'catalog-lost':
@@ -119,20 +140,6 @@ function lineOf(event: Exclude<DatabaseEvent, { kind: 'replay-progress' }>): Lin
         message: 'the bucket is empty: was it deleted, or is it another one? What is on this disk is uploaded again',
         fields: { blocks_known: event.known },
       };
-    case 'block-quarantined':
-      return {
-        level: 'error',
-        message: 'a damaged block is left out of answers',
-        fields: { ulid: event.ulid, damage: event.message },
-      };
-    case 'retry':
-      return {
-        level: 'warn',
-        message: 'work beside the writes failed and is tried again',
-        fields: { work: event.what, error: event.message },
-      };
-    case 'failed':
-      return fault('the engine has failed: the process ends, and the WAL restores what it held', event.message);
   }
 }
 

@@ -8,6 +8,7 @@
 import { CHUNKS_DIRECTORY, INDEX_FILE, META_FILE } from '../block/layout.ts';
 import { type BlockFile, type BlockMeta, encodeMeta, parseMeta } from '../block/meta.ts';
 import type { File, FileSystem } from '../io/file-system.ts';
+import { isSystemError } from '../io/system-error.ts';
 import { StorageError } from '../lib/errors.ts';
 import { type Bucket, bytesContent, type ObjectContent } from './bucket.ts';
 
@@ -41,8 +42,8 @@ interface WantedFile {
 }
 
 /**
- * Resolves when the bucket holds all of the block. Rejects as Bucket does, with the disk's errors, and with 'corrupt' if
- * a file on this disk has not the size that the meta says.
+ * Resolves when the bucket holds all of the block. Rejects as Bucket does, and with 'corrupt' if a file on this disk cannot
+ * be read, or has not the size that the meta says.
  */
 export async function uploadBlock(
   order: UploadOrder,
@@ -118,21 +119,31 @@ function withUploadTime(meta: BlockMeta, uploadTime: string): BlockMeta {
   return meta.thanos === undefined ? meta : { ...meta, thanos: { ...meta.thanos, upload_time: uploadTime } };
 }
 
+function ofThisDisk<T>(call: () => T): T {
+  try {
+    return call();
+  } catch (cause) {
+    if (!isSystemError(cause)) throw cause;
+    throw new StorageError('corrupt', cause.message, { cause });
+  }
+}
+
 /** A file as content. The bytes that `read` gives are valid until the next call. */
 class FileContent implements ObjectContent {
   readonly bytes: number;
   readonly #file: File;
   #buffer: Uint8Array = new Uint8Array(0);
 
+  /** Throws StorageError 'corrupt', here and in `read`, if this disk does not give the file: the bucket is not to blame. */
   constructor(fileSystem: FileSystem, path: string) {
-    this.#file = fileSystem.open(path, 'read');
+    this.#file = ofThisDisk(() => fileSystem.open(path, 'read'));
     this.bytes = this.#file.size();
   }
 
   read(offset: number, length: number): Uint8Array {
     if (this.#buffer.length < length) this.#buffer = new Uint8Array(length);
     const bytes = this.#buffer.subarray(0, length);
-    const got = this.#file.read(bytes, offset);
+    const got = ofThisDisk(() => this.#file.read(bytes, offset));
     if (got < length) throw new StorageError('corrupt', `${this.#file.path} at ${offset}: ${got} of ${length} bytes`);
     return bytes;
   }

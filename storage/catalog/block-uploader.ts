@@ -108,7 +108,6 @@ export class BlockUploader {
         uploadTime: new Date(nowMs).toISOString(),
       };
       const result = await thread.run('upload', order, (name) => catalog.noteSent(ulid, name));
-      if (this.#isClosed) return;
       catalog.noteUploaded(ulid, clock.nowMs());
       this.#succeed(ulid);
       onEvent({ kind: 'block-uploaded', ulid, ...result, durationMs: clock.monotonicMs() - startedMs });

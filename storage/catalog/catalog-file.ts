@@ -69,6 +69,14 @@ export function openCatalogFile(file: CatalogFile | undefined, onLost: (message:
   }
 }
 
+/** All that a database holds, in memory. */
+export function copyInMemory(sqlite: Sqlite.Database): Sqlite.Database {
+  const bytes = sqlite.serialize();
+  // The file format's versions for writing and reading (sqlite.org/fileformat.html): 2 is a WAL, which memory has none of.
+  bytes.fill(1, 18, 20);
+  return new Sqlite(bytes);
+}
+
 function openFile(path: string): Sqlite.Database {
   const sqlite = new Sqlite(path);
   try {

@@ -14,7 +14,7 @@ import { CorruptionError } from '../lib/errors.ts';
 import { ulidTimeMs } from '../lib/ulid.ts';
 import { type TimeLimit, type TimeRange, timeOf } from '../model/time-range.ts';
 import type { BlockEvent } from './block-event.ts';
-import { type CatalogFile, openCatalogFile } from './catalog-file.ts';
+import { type CatalogFile, copyInMemory, openCatalogFile } from './catalog-file.ts';
 
 /**
  * local: on this disk only. uploading: the same, and on its way. uploaded: of this instance, whole in the bucket. foreign:
@@ -119,7 +119,7 @@ export class Catalog {
       return this.#sqlite.transaction(work)();
     } catch (error) {
       if (!(error instanceof Sqlite.SqliteError && BROKEN_FILE.test(error.code))) throw error;
-      const copy = new Sqlite(this.#sqlite.serialize());
+      const copy = copyInMemory(this.#sqlite);
       this.#statements.clear();
       this.#sqlite.close();
       this.#sqlite = copy;
@@ -401,7 +401,8 @@ function tenantOf(
   return labels[tenantLabelName] ?? labels[MIMIR_TENANT_LABEL] ?? defaultTenant;
 }
 
+/** Go writes a time that nobody has set as that of the year 1. */
 function uploadTimeMs(meta: BlockMeta): number | undefined {
   const ms = Date.parse(meta.thanos?.upload_time ?? '');
-  return Number.isNaN(ms) ? undefined : ms;
+  return ms > 0 ? ms : undefined;
 }

@@ -4,6 +4,7 @@
  *   npm run soak -- power-cuts [--rounds 200] [--unsynced]
  *   npm run soak -- kills [--rounds 200]
  *   npm run soak -- uploads [--rounds 100] [--seed 1]
+ *   npm run soak -- outage [--hours 24]
  *   npm run soak -- full-disk [--rounds 20]
  *   npm run soak -- fuzz [--bodies 10000000] [--seed 1]
  *   npm run soak -- mutants [--bodies 400000]
@@ -16,6 +17,7 @@ import { type CrashOptions, crashLine, runCrashes } from './crashes.ts';
 import { runFullDisk } from './full-disk.ts';
 import { runFuzz } from './fuzz.ts';
 import { runMutants } from './mutants.ts';
+import { outageLine, runOutage } from './outage.ts';
 import { runUploads, uploadLine } from './uploads.ts';
 import { flipBytes, writeLog } from './wal-flips.ts';
 
@@ -27,6 +29,7 @@ const { values, positionals } = parseArgs({
     rounds: { type: 'string' },
     unsynced: { type: 'boolean', default: false },
     bodies: { type: 'string' },
+    hours: { type: 'string' },
     seed: { type: 'string', default: '1' },
   },
 });
@@ -75,10 +78,19 @@ async function uploads(): Promise<boolean> {
   return tally.violations.length === 0;
 }
 
+/** Of data, as fast as it is taken. */
+async function outage(): Promise<boolean> {
+  const tally = await runOutage(Number(values.hours ?? 24));
+  for (const violation of tally.violations.slice(0, 20)) print(`  ${violation}`);
+  print(`outage: ${outageLine(tally)}`);
+  return tally.violations.length === 0 && tally.drainSeconds <= 600;
+}
+
 const RUNS: Readonly<Record<string, () => Promise<boolean>>> = {
   'power-cuts': () => crashes('power-cut'),
   kills: () => crashes('kill'),
   uploads,
+  outage,
   'full-disk': fullDisk,
   fuzz,
   mutants: async () => runMutants(Number(values.bodies ?? 400_000), print),

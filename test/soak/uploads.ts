@@ -31,7 +31,8 @@ const SHAPE = { series: 5, samples: 10, stepMs: 30_000 };
 /** List, chunks, index, meta.json, list: those of some blocks, whose calls come among each other. */
 const CALLS = 24;
 const DELAYS_MS = [0, 0, 1, 3, 10];
-const FLAGS = ['--sync-block-duration=1s'];
+/** Copies make room for each other at once, so that reads go to the bucket. */
+const FLAGS = ['--sync-block-duration=1s', '--storage.local-blocks=3KiB'];
 
 export async function runUploads(options: {
   readonly rounds: number;

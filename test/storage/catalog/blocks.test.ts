@@ -4,6 +4,7 @@ import { expect, test } from 'vitest';
 import type { BlockMeta } from '../../../storage/block/meta.ts';
 import type { BlockEvent } from '../../../storage/catalog/block-event.ts';
 import { Blocks, type BlocksOptions } from '../../../storage/catalog/blocks.ts';
+import { Catalog } from '../../../storage/catalog/catalog.ts';
 import type { FileSystem } from '../../../storage/io/file-system.ts';
 import { nodeFileSystem } from '../../../storage/io/node-file-system.ts';
 import { FaultyFileSystem } from '../../support/faulty-file-system.ts';
@@ -229,4 +230,41 @@ test('a directory that survives a loss of power tells the same again', () => {
   blocks.adopt(`/data/blocks/${ulid(2)}.tmp`, meta(2));
   disk.crash(seededChance(1));
   expect(names(blocksOn(disk), 'nobody')).toEqual([ulid(1), ulid(2)]);
+});
+
+test('of another bucket nothing is known: blocks of the old one are forgotten, those on this disk are to be uploaded', () => {
+  using temporary = new TemporaryDirectory('catalog');
+  const open = (bucket: string): Catalog => {
+    const rules = { instance: INSTANCE, tenantLabelName: 'tenant_id', defaultTenant: 'nobody', bucket };
+    return new Catalog({ path: `${temporary.path}/catalog.sqlite`, fileSystem: nodeFileSystem }, rules, () => {});
+  };
+  const before = open('s3 one');
+  before.addLocal(meta(1), '/data/blocks', 0);
+  before.noteUploaded(ulid(1), 5);
+  before.addLocal(meta(2), '/data/blocks', 0);
+  before.noteUploaded(ulid(2), 5);
+  before.removeLocal(ulid(2));
+  before.close();
+  const same = open('s3 one');
+  expect(same.entries().map(({ state }) => state)).toEqual(['uploaded', 'uploaded']);
+  same.close();
+  const other = open('s3 two');
+  expect(other.entries()).toMatchObject([{ ulid: ulid(1), state: 'local', bucketDirectory: null, uploadedMs: null }]);
+  other.close();
+});
+
+test('when the file can be written no more, the catalogue goes on in memory with all that it holds', () => {
+  using temporary = new TemporaryDirectory('catalog');
+  const events: BlockEvent[] = [];
+  const rules = { instance: INSTANCE, tenantLabelName: 'tenant_id', defaultTenant: 'nobody' };
+  const path = `${temporary.path}/catalog.sqlite`;
+  const catalog = new Catalog({ path, fileSystem: nodeFileSystem }, rules, (event) => void events.push(event));
+  catalog.addLocal(meta(1), '/data/blocks', 0);
+  // As on a full disk: no page more.
+  const pages = catalog.sql('PRAGMA page_count').pluck().get() as number;
+  catalog.sql(`PRAGMA max_page_count = ${pages}`).get();
+  for (let last = 2; last <= 9; last++) catalog.addLocal(meta(last, { long: 'x'.repeat(20_000) }), '/data/blocks', 0);
+  expect(events.map(({ kind }) => kind)).toEqual(['catalog-lost']);
+  expect(catalog.select('nobody', EVERYTHING, 0).length).toBe(9);
+  catalog.close();
 });

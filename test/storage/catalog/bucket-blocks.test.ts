@@ -224,6 +224,9 @@ test('a block that cannot be uploaded holds up no other', async () => {
   disk.open(`/data/blocks/${ONE}/index`, 'update').truncate(3);
   await machine.until('a look at the file', () => kinds('upload-retry').length > 1, { steps: 1000 });
   expect(kinds('upload-retry').at(-1)).toMatchObject({ ulid: ONE, message: expect.stringContaining('3 bytes') });
+  disk.remove(`/data/blocks/${ONE}/index`);
+  await machine.until('further looks', () => kinds('upload-retry').length > 6, { steps: 1000 });
+  expect(kinds('upload-retry').at(-1)).toMatchObject({ message: expect.stringContaining('ENOENT') });
   expect(kinds('bucket-failing')).toEqual([]);
   await blocks.close();
 });
@@ -261,6 +264,7 @@ test('blocks of others appear with their tenant after the delay, one listing a s
   const fresh = ulidAt(NOW_MS - 60_000, 1);
   const uploadedLately = ulidAt(NOW_MS - 50 * HOUR_MS, 2);
   const compacted = ulidAt(NOW_MS - 1000, 3);
+  const unset = ulidAt(NOW_MS - 40 * 60_000, 6);
   const mimir = ulidAt(NOW_MS - HOUR_MS, 4);
   const bare = ulidAt(NOW_MS - HOUR_MS, 5);
   const thanos = { labels: {}, downsample: { resolution: 0 }, source: 'sidecar' };
@@ -269,18 +273,19 @@ test('blocks of others appear with their tenant after the delay, one listing a s
   await putForeign(compacted, { thanos: { ...thanos, source: 'compactor' } });
   await putForeign(mimir, { directory: `team/${mimir}`, thanos: { ...thanos, labels: { __org_id__: 'team' } } });
   await putForeign(bare, { thanos: null });
+  await putForeign(unset, { thanos: { ...thanos, upload_time: '0001-01-01T00:00:00Z' } });
   const blocks = open({ consistencyDelayMs: 30 * 60_000 });
   blocks.start();
   await machine.turns(100);
-  expect(names(blocks, 'nobody')).toEqual([bare, compacted].sort());
+  expect(names(blocks, 'nobody')).toEqual([bare, unset, compacted].sort());
   expect(blocks.select('team', EVERYTHING)).toMatchObject([{ bucketDirectory: `team/${mimir}` }]);
   machine.clock.advance(29 * 60_000 + 1);
-  expect(names(blocks, 'nobody')).toEqual([bare, fresh, compacted].sort());
+  expect(names(blocks, 'nobody')).toEqual([bare, unset, fresh, compacted].sort());
   machine.clock.advance(60_000);
-  expect(names(blocks, 'nobody')).toEqual([uploadedLately, bare, fresh, compacted].sort());
+  expect(names(blocks, 'nobody')).toEqual([uploadedLately, bare, unset, fresh, compacted].sort());
   await machine.turns(100);
   const reads = control.count('get');
-  expect(reads).toBe(5);
+  expect(reads).toBe(6);
   const lists = control.count('list');
   await sync(blocks);
   expect(control.count('get')).toBe(reads);
@@ -430,6 +435,14 @@ test('a listing that never ends is given up, and counts as an outage', async () 
   await sync(blocks);
   expect(names(blocks, 'nobody')).toEqual([ONE]);
   await blocks.close();
+});
+
+test('an upload that ends while the engine is closed counts', async () => {
+  const blocks = open();
+  blocks.start();
+  cut(blocks, ONE);
+  await blocks.close();
+  expect(uploads()).toEqual([ONE]);
 });
 
 test('a store that hangs does not hold up a stop', async () => {
