@@ -152,6 +152,8 @@ test('a slot is these bytes', () => {
   const start = set.findIndex((byte) => byte !== 0);
   const slot = set.subarray(start - (start % SLOT_BYTES));
   // The worked example of docs/formats/data-directory.md.
-  expect(Buffer.from(slot.subarray(0, 28)).toString('hex')).toMatchInlineSnapshot(`"c89f68e46553f100000d0000000430314142432f696e646578233000"`);
+  expect(Buffer.from(slot.subarray(0, 28)).toString('hex')).toMatchInlineSnapshot(
+    `"c89f68e46553f100000d0000000430314142432f696e646578233000"`,
+  );
   expect(Buffer.from(slot.subarray(256, 260)).toString('hex')).toBe('aaaaaaaa');
 });
