@@ -6,6 +6,7 @@ import { ALWAYS } from '../../support/database-answers.ts';
 import { OpenedDatabase, type PlainSample, withBits } from '../../support/opened-database.ts';
 import { SimFileSystem, seededChance } from '../../support/sim-file-system.ts';
 import { SimMachine } from '../../support/sim-machine.ts';
+import { watchedLocation } from '../../support/watched-bucket.ts';
 import { WholeIndex } from '../../support/whole-index.ts';
 
 const HOUR_MS = 3_600_000;
@@ -194,9 +195,9 @@ test('tenants that write are cut before the many that are silent', async () => {
   expect(cuts()[0]?.tenant).toBe('writing');
 });
 
-test('where blocks may leave this disk, the header of the index is kept when one is cut', async () => {
+test('with a bucket, for which blocks leave this disk, the header of the index is kept when one is cut', async () => {
   await opened.database.close();
-  opened = await OpenedDatabase.open(machine, { directory: '/other', keepsIndexHeaders: true });
+  opened = await OpenedDatabase.open(machine, { directory: '/other', bucket: watchedLocation('/far') });
   await opened.write('a', hours(0, 3.2));
   await looks(2);
   const [place] = opened.database.snapshot('a', ALWAYS).blocks;
