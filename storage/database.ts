@@ -295,7 +295,7 @@ export class Database {
     const { directory, memoryBudgetBytes, queryCache = DEFAULT_QUERY_CACHE } = this.#options;
     return {
       ...queryCache,
-      headersDirectory: `${directory}/index-headers`,
+      headersDirectory: headersDirectory(directory),
       directory: `${directory}/cache`,
       keepFreeBytes: Math.max(memoryBudgetBytes * CACHE_FREE_SHARE_OF_HEAD, LEAST_CACHE_FREE_BYTES),
     };
@@ -398,6 +398,11 @@ export class Database {
   }
 }
 
+/** Where the headers of indexes are in a data directory. */
+function headersDirectory(directory: string): string {
+  return `${directory}/index-headers`;
+}
+
 /** The size of a file, 0 if it has gone meanwhile. */
 function fileBytes(fileSystem: FileSystem, path: string): number {
   try {
@@ -460,7 +465,8 @@ async function openParts(options: DatabaseOptions, lock: DirectoryLock): Promise
   const stopHaRounds = gaps === undefined ? () => {} : clock.every(HA_ROUND_MS, () => gaps.pairs.endRound());
 
   const { memory } = kernel.memory;
-  const backgroundInit = { memory, reader: 0, dataDirectory: directory, blocksDirectory };
+  const headers = options.bucket === undefined ? {} : { headersDirectory: headersDirectory(directory) };
+  const backgroundInit = { memory, reader: 0, dataDirectory: directory, blocksDirectory, ...headers };
   const background = new BackgroundThread(executor, backgroundInit, onBroken);
   const extraRecords = (): Uint8Array[] => [...(gaps?.pairs.allRecords() ?? []), ...metadata.records()];
   const checkpointer = startCheckpointer(options, { kernel, wal, background, clock }, replayed, extraRecords);

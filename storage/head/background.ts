@@ -3,6 +3,8 @@
  * job after the other, and changes nothing in the head. Its answer to a job comes when the result is durable. The other
  * end is background-thread.ts.
  */
+import { DirectoryBlockFiles } from '../block/block-files.ts';
+import { IndexHeaders } from '../block/index-headers.ts';
 import type { BlockMeta } from '../block/meta.ts';
 import type { Port } from '../io/executor.ts';
 import type { FileSystem } from '../io/file-system.ts';
@@ -21,6 +23,8 @@ export interface BackgroundInit {
   readonly dataDirectory: string;
   /** Where blocks are built before they go to the bucket. */
   readonly blocksDirectory: string;
+  /** Where the headers of their indexes go, if the blocks will leave this disk; they are read here at least cost. */
+  readonly headersDirectory?: string;
 }
 
 export interface CheckpointOrder {
@@ -53,20 +57,36 @@ export interface CheckpointResult {
 export function run(port: Port, init: BackgroundInit, { fileSystem }: World): void {
   const view = new HeadView(init.memory, init.reader);
   const codec = ChunkCodec.load();
+  const work = async (job: BackgroundJob): Promise<CutResult | CheckpointResult> => {
+    if (job.kind === 'checkpoint') return checkpoint(fileSystem, init.dataDirectory, view, job.order);
+    const directory = `${init.blocksDirectory}/${job.order.ulid}.tmp`;
+    const result = cut(fileSystem, directory, view, codec, job.order);
+    if (init.headersDirectory !== undefined && result.meta !== undefined)
+      await keepHeader(fileSystem, init.headersDirectory, result.meta.ulid, directory);
+    return result;
+  };
+  let before = Promise.resolve();
   port.onMessage((message) => {
     const job = message as BackgroundJob;
-    let answer: BackgroundAnswer;
-    try {
-      const result =
-        job.kind === 'cut'
-          ? cut(fileSystem, `${init.blocksDirectory}/${job.order.ulid}.tmp`, view, codec, job.order)
-          : checkpoint(fileSystem, init.dataDirectory, view, job.order);
-      answer = { id: job.id, result };
-    } catch (error) {
-      answer = { id: job.id, failure: error instanceof Error ? error.message : String(error) };
-    }
-    port.post(answer);
+    before = before.then(async () => {
+      let answer: BackgroundAnswer;
+      try {
+        answer = { id: job.id, result: await work(job) };
+      } catch (error) {
+        answer = { id: job.id, failure: error instanceof Error ? error.message : String(error) };
+      }
+      port.post(answer);
+    });
   });
+}
+
+async function keepHeader(fileSystem: FileSystem, headers: string, ulid: string, directory: string): Promise<void> {
+  const files = new DirectoryBlockFiles(fileSystem, directory);
+  try {
+    await new IndexHeaders(fileSystem, headers).make(ulid, files);
+  } finally {
+    files.close();
+  }
 }
 
 function cut(fileSystem: FileSystem, directory: string, view: HeadView, codec: ChunkCodec, order: CutOrder): CutResult {

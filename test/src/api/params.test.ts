@@ -1,6 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import { RequestError } from '../../../src/api/errors.ts';
-import { labelNameParam, limitParam, parseTime, requestParams, timeRangeParam } from '../../../src/api/params.ts';
+import {
+  labelNameParam,
+  limitParam,
+  parseTime,
+  partialResponseParam,
+  requestParams,
+  timeRangeParam,
+} from '../../../src/api/params.ts';
 
 describe('a time', () => {
   const rows: [text: string, timeMs: number][] = [
@@ -115,4 +122,13 @@ describe('a label name in a path', () => {
   test.each(['', 'U__', '\ud800'])('may not be %j', (segment) => {
     expect(() => labelNameParam(segment)).toThrow(/^invalid label name: "/);
   });
+});
+
+test('partial_response is a Boolean as Go reads one, and what the flag says if it is not given', () => {
+  const of = (text: string, absent: boolean): boolean =>
+    partialResponseParam(new URLSearchParams({ partial_response: text }), absent);
+  expect(['1', 't', 'TRUE', 'true', 'True'].map((text) => of(text, false))).toEqual(new Array(5).fill(true));
+  expect(['0', 'f', 'F', 'false'].map((text) => of(text, true))).toEqual(new Array(4).fill(false));
+  expect([of('', true), of('', false), partialResponseParam(new URLSearchParams(), true)]).toEqual([true, false, true]);
+  expect(() => of('yes', true)).toThrow("'partial_response' parameter");
 });

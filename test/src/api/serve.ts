@@ -63,6 +63,8 @@ export type ServeOptions = Partial<Omit<StartServerOptions, 'settings' | 'webCon
   settings?: Partial<ServeSettings>;
   /** What --web.config.file says. */
   webConfigPath?: string;
+  /** The data directory of `serveDatabase`; by default one of its own. */
+  directory?: string;
 };
 
 /** Starts the API; with a database that never opens, unless one is given. */
@@ -103,7 +105,7 @@ export async function serveDatabase(options: ServeOptions = {}): Promise<Running
   const directory = new TemporaryDirectory('api');
   const settings = { ...SETTINGS, ...options.settings };
   const database = await Database.open({
-    directory: join(directory.path, 'data'),
+    directory: options.directory ?? join(directory.path, 'data'),
     memoryBudgetBytes: settings.memoryBudgetBytes,
     externalLabels: settings.externalLabels,
     tenantLabelName: settings.tenantLabelName,

@@ -6,6 +6,8 @@ import { ALWAYS } from '../../support/database-answers.ts';
 import { OpenedDatabase, type PlainSample, withBits } from '../../support/opened-database.ts';
 import { SimFileSystem, seededChance } from '../../support/sim-file-system.ts';
 import { SimMachine } from '../../support/sim-machine.ts';
+import { watchedLocation } from '../../support/watched-bucket.ts';
+import { WholeIndex } from '../../support/whole-index.ts';
 
 const HOUR_MS = 3_600_000;
 const START_MS: number = 236_111 * WINDOW_MS;
@@ -191,4 +193,21 @@ test('tenants that write are cut before the many that are silent', async () => {
   for (let i = 0; cuts().length < 71 && i < 50; i++) await looks(1);
   expect(cuts().length).toBe(71);
   expect(cuts()[0]?.tenant).toBe('writing');
+});
+
+test('with a bucket, for which blocks leave this disk, the header of the index is kept when one is cut', async () => {
+  await opened.database.close();
+  opened = await OpenedDatabase.open(machine, { directory: '/other', bucket: watchedLocation('/far') });
+  await opened.write('a', hours(0, 3.2));
+  await looks(2);
+  const [place] = opened.database.snapshot('a', ALWAYS).blocks;
+  const bytesOf = (path: string): Uint8Array => {
+    const file = machine.fileSystem.open(path, 'read');
+    const bytes = new Uint8Array(file.size());
+    file.read(bytes, 0);
+    file.close();
+    return bytes;
+  };
+  const index = new WholeIndex('index', bytesOf(`${place?.localDirectory}/index`));
+  expect(bytesOf(`/other/index-headers/${place?.meta.ulid}`)).toEqual(index.headerFile);
 });
