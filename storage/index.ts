@@ -11,6 +11,7 @@ export {
 export { type BucketLocation, type BucketWorld, type OpenBucket, openBucketAt } from './bucket/bucket-location.ts';
 export { type BucketOperation, BucketUsage } from './bucket/bucket-usage.ts';
 export { DirectoryBucket } from './bucket/directory-bucket.ts';
+export { checkedName } from './bucket/object-name.ts';
 export type { BlockEvent } from './catalog/block-event.ts';
 export { type MergedSamples, mergeChunks, mergeSamples } from './chunk/merge-chunks.ts';
 export { Database, type DatabaseEvent, type DatabaseOptions, type DatabaseStats } from './database.ts';

@@ -6,12 +6,14 @@ import { resolve } from 'node:path';
 import { type ConfigNode, parseConfig } from '../config/config-node.ts';
 import { nearest } from '../config/nearest.ts';
 import type { Environment } from '../config/placeholders.ts';
+import { type AzureConfig, parseAzureConfig } from './azure-config.ts';
 import { type ConfigReading, textOf } from './config-reading.ts';
+import { type GcsConfig, parseGcsConfig } from './gcs-config.ts';
 import { OTHER_STORES, s3ConfigText } from './other-stores.ts';
 import { parseS3Config, type S3Config } from './s3-config.ts';
 
 /** Plain values and secrets (secret.ts): it survives a structured clone. */
-export type BucketConfig = S3Config | FilesystemConfig;
+export type BucketConfig = S3Config | GcsConfig | AzureConfig | FilesystemConfig;
 
 export interface FilesystemConfig {
   readonly type: 'FILESYSTEM';
@@ -33,7 +35,7 @@ export interface BucketConfigSource {
   readonly readFile: (path: string) => Buffer;
 }
 
-const TYPES = ['S3', 'FILESYSTEM'] as const;
+const TYPES = ['S3', 'GCS', 'AZURE', 'FILESYSTEM'] as const;
 
 /** Reads the text of a bucket's configuration. Throws ConfigError. */
 export function parseBucketConfig(
@@ -63,6 +65,10 @@ function parseStore(
   switch (name) {
     case 'S3':
       return parseS3Config(config, prefix, reading);
+    case 'GCS':
+      return parseGcsConfig(config, prefix, reading);
+    case 'AZURE':
+      return parseAzureConfig(config, prefix, reading);
     case 'FILESYSTEM': {
       const { directory } = config.fields('directory');
       const path = textOf(directory);

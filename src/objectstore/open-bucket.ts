@@ -21,6 +21,10 @@ export const openBucket: OpenBucket = async (given, world): Promise<Bucket> => {
   switch (config.type) {
     case 'S3':
       return (await import('./s3-bucket.ts')).openS3Bucket(config, world);
+    case 'GCS':
+      return (await import('./gcs-bucket.ts')).openGcsBucket(config, world);
+    case 'AZURE':
+      return await (await import('./azure-bucket.ts')).openAzureBucket(config, world);
     case 'FILESYSTEM':
       return new DirectoryBucket(world.fileSystem, config.directory, { usage: world.usage });
   }

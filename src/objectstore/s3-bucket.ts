@@ -20,13 +20,14 @@ import {
   type BucketObject,
   type BucketPurpose,
   type BucketWorld,
+  checkedName,
   type ObjectContent,
   StorageError,
 } from '../../storage/index.ts';
 import { secretText } from '../config/secret.ts';
 import { describeBucket } from './description.ts';
 import { checkPage, type Page } from './list-order.ts';
-import { checkedName } from './object-name.ts';
+import { checkedRange, type ObjectRange, rangeHeader } from './object-range.ts';
 import type { S3Config } from './s3-config.ts';
 import { isAbsent, isBeyondEnd, s3Error } from './s3-error.ts';
 import { CountedRequests, s3Connections, WholeBody } from './s3-requests.ts';
@@ -203,8 +204,8 @@ class S3Bucket implements Bucket {
     }
   }
 
-  async #getObject(name: string, range: { offset: number; length: number } | undefined): Promise<Uint8Array> {
-    const Range = range && { Range: `bytes=${range.offset}-${range.offset + range.length - 1}` };
+  async #getObject(name: string, range: ObjectRange | undefined): Promise<Uint8Array> {
+    const Range = range && { Range: rangeHeader(range) };
     const command = new GetObjectCommand({ ...this.#object(name), ...this.#store.customerKey, ...Range });
     const { Body, ContentRange } = await this.#send(
       `get ${name}`,
@@ -218,23 +219,7 @@ class S3Bucket implements Bucket {
     });
     const { bytes } = Body as unknown as WholeBody;
     if (range === undefined || bytes.length === 0) return bytes;
-    return this.#checkedRange(name, bytes, { ...range, said: ContentRange });
-  }
-
-  /** A store may ignore a range, or send less than it: what is short must not pass for the end of the object. */
-  #checkedRange(
-    name: string,
-    bytes: Uint8Array,
-    { offset, length, said }: { offset: number; length: number; said: string | undefined },
-  ): Uint8Array {
-    if (said === undefined) return bytes.subarray(offset, offset + length);
-    const [, first, size] = /^bytes (\d+)-\d+\/(\d+)$/.exec(said) ?? [];
-    const expected = Math.min(length, Number(size) - offset);
-    if (Number(first) === offset && bytes.length === expected) return bytes;
-    throw new StorageError(
-      'unavailable',
-      `${this.description}: get ${name}: asked for ${length} bytes from ${offset}, got ${bytes.length} as "${said}"`,
-    );
+    return checkedRange(bytes, range, { contentRange: ContentRange, what: `${this.description}: get ${name}` });
   }
 
   async #putWhole(name: string, content: ObjectContent): Promise<void> {
@@ -360,8 +345,14 @@ class S3Bucket implements Bucket {
   }
 
   async *#pages(prefix: string, delimiter: '/' | undefined): AsyncIterable<Page> {
-    const { bucket, prefix: ours, listVersion } = this.#store.config;
-    const question = { Bucket: bucket, Prefix: ours + prefix, Delimiter: delimiter, EncodingType: 'url' } as const;
+    const { bucket, prefix: ours, listVersion, pageObjects } = this.#store.config;
+    const question = {
+      Bucket: bucket,
+      Prefix: ours + prefix,
+      Delimiter: delimiter,
+      EncodingType: 'url',
+      MaxKeys: pageObjects,
+    } as const;
     let last = '';
     let next: string | undefined;
     do {
@@ -431,17 +422,13 @@ class S3Bucket implements Bucket {
   ): Promise<T> {
     const { world, description } = this.#store;
     try {
-      return await withDeadline(world.clock, Number.isFinite(bytes) ? bytes : UNKNOWN_BYTES, (signal) =>
-        send(this.#store.client(this.#purpose), signal),
-      );
+      return await withDeadline(world.clock, bytes, (signal) => send(this.#store.client(this.#purpose), signal));
     } catch (error) {
       throw s3Error(error, { store: description, action, right });
     }
   }
 }
 
-/** What an object of unknown size is taken for: blocks' files that are read whole are smaller. */
-const UNKNOWN_BYTES = 1024 * 1024 * 1024;
 const READ_BACK_BYTES = 16 * 1024 * 1024;
 
 interface Upload {

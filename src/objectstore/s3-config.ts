@@ -28,6 +28,8 @@ export interface S3Config {
   /** Sent with each object that is put, names in lower case. */
   readonly putHeaders: Readonly<Record<string, string>>;
   readonly listVersion: 1 | 2;
+  /** Most objects of one answer to a listing. */
+  readonly pageObjects: number;
   /** Of one request, the first included. */
   readonly maxAttempts: number;
   readonly http: HttpConfig;
@@ -44,6 +46,8 @@ const DEFAULT_PART_BYTES = 64 * 1024 * 1024;
 const SMALLEST_PART_BYTES = 5 * 1024 * 1024;
 const LARGEST_PART_BYTES = 1024 * 1024 * 1024;
 export const DEFAULT_ATTEMPTS = 5;
+/** What S3 and Google give at most. */
+export const PAGE_OBJECTS = 1000;
 
 /** Reads `config`. Throws ConfigError. */
 export function parseS3Config(node: ConfigNode, prefix: string, reading: ConfigReading): S3Config {
@@ -98,6 +102,7 @@ export function parseS3Config(node: ConfigNode, prefix: string, reading: ConfigR
     encryption: parseEncryption(given.sse_config, given.encrypt_sse, reading),
     putHeaders: parsePutMetadata(given.put_user_metadata),
     listVersion: given.list_objects_version?.choice({ '': 2, v1: 1, v2: 2 } as const, 'list_objects_version') ?? 2,
+    pageObjects: PAGE_OBJECTS,
     maxAttempts: countOf(given.max_retries, DEFAULT_ATTEMPTS - 1) + 1,
     http: parseHttpConfig(given.http_config, reading),
   };

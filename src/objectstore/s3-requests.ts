@@ -6,6 +6,7 @@ import { Readable } from 'node:stream';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
 import type { BucketOperation, BucketPurpose, BucketUsage } from '../../storage/index.ts';
 import { type HttpConfig, httpAgents } from './http-config.ts';
+import { readBody } from './idle-limit.ts';
 
 type Handler = Pick<
   NodeHttpHandler,
@@ -13,7 +14,6 @@ type Handler = Pick<
 >;
 type Handle = NodeHttpHandler['handle'];
 type Request = Parameters<Handle>[0];
-type Response = Awaited<ReturnType<Handle>>['response'];
 
 /** Connections that all purposes share. */
 export function s3Connections(config: HttpConfig): NodeHttpHandler {
@@ -60,10 +60,15 @@ export class CountedRequests implements Handler {
       const { response } = await this.#connections.handle(request, options);
       const isSuccess = response.statusCode < 300;
       if (operation === 'get' && isSuccess) {
-        const body = await readWhole(response, (bytes) => {
-          receivedBytes += bytes;
-        });
-        response.body = new WholeBody(body);
+        const promised = response.headers['content-length'];
+        const bytes = await readBody(
+          response.body,
+          promised === undefined ? undefined : Number(promised),
+          (arrived) => {
+            receivedBytes += arrived;
+          },
+        );
+        response.body = new WholeBody(bytes);
       }
       isFailure = !isSuccess;
       return { response };
@@ -91,18 +96,4 @@ function operationOf({ method, query }: Request): BucketOperation {
   if (method !== 'GET') return 'put';
   // An object is asked for by its path alone; a listing by what it should have.
   return query === undefined || Object.keys(query).every((name) => name === 'x-id') ? 'get' : 'list';
-}
-
-async function readWhole(response: Response, onBytes: (bytes: number) => void): Promise<Uint8Array> {
-  const promised = Number(response.headers['content-length'] ?? Number.NaN);
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  for await (const chunk of response.body as AsyncIterable<Uint8Array>) {
-    chunks.push(chunk);
-    length += chunk.length;
-    onBytes(chunk.length);
-  }
-  if (Number.isNaN(promised) || promised === length) return Buffer.concat(chunks, length);
-  const error = new Error(`${length} bytes came of ${promised}`);
-  throw Object.assign(error, { code: 'ECONNRESET' }); // To be tried again.
 }

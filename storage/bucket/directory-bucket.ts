@@ -6,6 +6,7 @@ import { StorageError } from '../lib/errors.ts';
 import type { Bucket, BucketObject, BucketPurpose, ObjectContent } from './bucket.ts';
 import type { OpenBucket } from './bucket-location.ts';
 import { type BucketOperation, BucketUsage, type RequestUsage } from './bucket-usage.ts';
+import { checkedName } from './object-name.ts';
 
 /** An object is written under this name beside its own, synced and renamed. */
 const TEMPORARY_SUFFIX = '.varve-tmp';
@@ -66,7 +67,7 @@ export class DirectoryBucket implements Bucket {
       const above = prefix.slice(0, prefix.lastIndexOf('/') + 1);
       const names = this.#entries(above)
         .filter(({ isDirectory, name }) => isDirectory && `${above}${name}`.startsWith(prefix))
-        .map(({ name }) => name);
+        .map(({ name }) => `${above}${name}`.slice(prefix.length));
       return { result: names };
     });
   }
@@ -191,9 +192,7 @@ export class DirectoryBucket implements Bucket {
   }
 
   #path(name: string): string {
-    if (name === '' || name.split('/').some((part) => part === '' || part === '.' || part === '..'))
-      throw new StorageError('invalid', `${JSON.stringify(name)} is no name of an object`);
-    return `${this.#directory}/${name}`;
+    return `${this.#directory}/${checkedName(name)}`;
   }
 
   #discard(path: string): void {

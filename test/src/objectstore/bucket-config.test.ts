@@ -188,7 +188,8 @@ const BASE = 'bucket: b, endpoint: e';
 
 test.each<[text: string, message: string]>([
   ['type: S3', 'bucket.yml:1:7: S3 wants its config'],
-  ['config: {bucket: b}', 'bucket.yml:1:1: type: want one of S3, FILESYSTEM'],
+  ['config: {bucket: b}', 'bucket.yml:1:1: type: want one of S3, GCS, AZURE, FILESYSTEM'],
+  ['type: GCP\nconfig: {}', 'bucket.yml:1:7: unknown type "GCP": the nearest is GCS'],
   ['type: S3\nconf: {}', 'bucket.yml:2:1: unknown key "conf": the nearest is config'],
   ['type: S3\nconfig:\n  bukcet: b', 'bucket.yml:3:3: unknown key "bukcet" in config: the nearest is bucket'],
   ['type: S3\nconfig: {endpoint: e}', 'bucket.yml:2:9: bucket: want the name of the bucket'],
@@ -257,3 +258,106 @@ test.each(['ALIYUNOSS', 'BOS', 'COS', 'OBS', 'OCI', 'SWIFT'])(
     expect(parsed(shown).warnings).toEqual([]);
   },
 );
+
+// thanos docs/storage.md, the examples as they stand there, but for the secrets.
+test("Thanos's own file for Google, with a key of a service account", () => {
+  const text = `type: GCS
+config:
+  bucket: "logs"
+  service_account: |-
+    {"type": "service_account", "private_key": "canary"}
+  use_grpc: false
+  grpc_conn_pool_size: 0
+  http_config: {}
+  chunk_size_bytes: 300000
+  max_retries: 0
+prefix: ""
+`;
+  const { config, warnings } = parsed(text);
+  expect(config).toMatchObject({ type: 'GCS', bucket: 'logs', chunkBytes: 2 * 256 * 1024, maxAttempts: 5 });
+  expect(warnings).toEqual([]);
+  expect(inspect(config, { depth: 9, showHidden: true })).not.toContain('canary');
+});
+
+test("Thanos's own file for Azure", () => {
+  const text = `type: AZURE
+config:
+  storage_account: "acc"
+  storage_account_key: "Y2FuYXJ5"
+  storage_connection_string: ""
+  storage_create_container: false
+  container: "blocks"
+  endpoint: ""
+  user_assigned_id: ""
+  max_retries: 0
+  reader_config:
+    max_retry_requests: 0
+  pipeline_config:
+    max_tries: 7
+    try_timeout: 0s
+    retry_delay: 1s
+    max_retry_delay: 0s
+  http_config: {}
+  msi_resource: ""
+`;
+  const { config, warnings } = parsed(text);
+  expect(config).toMatchObject({
+    type: 'AZURE',
+    accountUrl: 'https://acc.blob.core.windows.net',
+    container: 'blocks',
+    credentials: { type: 'account-key', account: 'acc' },
+    createsContainer: false,
+    maxAttempts: 7,
+    retryDelayMs: 1000,
+    maxRetryDelayMs: 20_000,
+  });
+  expect(warnings).toEqual([]);
+  expect(inspect(config, { depth: 9, showHidden: true })).not.toContain('Y2FuYXJ5');
+});
+
+test.each([
+  [
+    'storage_account: a, az_tenant_id: t, client_id: c, client_secret: s',
+    { type: 'client-secret', tenantId: 't', clientId: 'c' },
+  ],
+  ['storage_account: a, user_assigned_id: u', { type: 'identity', clientId: 'u' }],
+  ['storage_account: a', { type: 'identity', clientId: undefined }],
+  [
+    'storage_connection_string: "AccountName=a;AccountKey=k;EndpointSuffix=core.chinacloudapi.cn"',
+    { type: 'account-key', account: 'a' },
+  ],
+  [
+    'storage_connection_string: "BlobEndpoint=https://a.blob/;SharedAccessSignature=?sv=1"',
+    { type: 'shared-access-signature' },
+  ],
+])('who logs in at Azure: %s', (config, credentials) => {
+  expect(parsed(`{type: AZURE, config: {container: c, ${config}}}`).config).toMatchObject({ credentials });
+});
+
+test.each<[text: string, message: string]>([
+  ['container: c', 'bucket.yml:1:23: storage_account: want the name of the account'],
+  ['storage_account: a', 'bucket.yml:1:23: container: want the name of the container'],
+  [
+    'container: c, storage_connection_string: canary',
+    'bucket.yml:1:65: storage_connection_string: want AccountName=…;AccountKey=… or BlobEndpoint=…;SharedAccessSignature=…',
+  ],
+  [
+    'container: c, storage_account: a, client_secret: canary',
+    'bucket.yml:1:23: client_secret wants az_tenant_id and client_id beside it',
+  ],
+  [
+    'container: c, storage_account: a, client_secret: canary, storage_account_key: canary',
+    'bucket.yml:1:23: want one of storage_account_key, storage_connection_string, user_assigned_id and client_secret, got several',
+  ],
+])('Azure: %j is refused with its place', (config, message) => {
+  expect(() => parsed(`{type: AZURE, config: {${config}}}`)).toThrow(
+    expect.objectContaining({ name: 'ConfigError', message }),
+  );
+});
+
+test('a service account that is no JSON is refused without showing it', () => {
+  const message = 'bucket.yml:1:50: service_account: want the JSON of a key, not the name of a file';
+  expect(() => parsed('{type: GCS, config: {bucket: b, service_account: canary.json}}')).toThrow(
+    expect.objectContaining({ message }),
+  );
+});
