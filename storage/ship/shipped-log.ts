@@ -64,8 +64,15 @@ export interface EpochMarker {
   readonly host: string;
   /** RFC 3339. */
   readonly opened: string;
-  /** The epoch whose log it began with; none for a new instance. */
-  readonly restored?: number;
+  /** What was taken over; none for a new instance. */
+  readonly restored?: RestoredLog;
+}
+
+/** The log that a restore took: of an epoch, everything before this place. What came there later is not its to delete. */
+export interface RestoredLog {
+  readonly epoch: number;
+  readonly segment: number;
+  readonly offset: number;
 }
 
 export function instancePrefix(instance: string): string {
@@ -101,10 +108,9 @@ export function parseMarker(bytes: Uint8Array, name: string): EpochMarker {
   throw new CorruptionError(name, 0, 'not the marker of an epoch');
 }
 
-/** The highest epoch of an instance that is in the bucket; 0 if there is none. One listing. */
-export async function highestEpoch(bucket: Bucket, instance: string): Promise<number> {
-  const names = await bucket.directories(instancePrefix(instance));
-  return names.filter((name) => EPOCH_NAME.test(name)).reduce((highest, name) => Math.max(highest, Number(name)), 0);
+/** The epochs among the directories of an instance. */
+export function epochNames(names: readonly string[]): number[] {
+  return names.filter((name) => EPOCH_NAME.test(name)).map(Number);
 }
 
 /** What the bucket has of one epoch. */
