@@ -131,6 +131,16 @@ function lineOf(event: Exclude<DatabaseEvent, { kind: 'replay-progress' }>): Lin
         message: 'work beside the writes failed and is tried again',
         fields: { work: event.what, error: event.message },
       };
+    case 'ship-failing':
+      return {
+        level: 'warn',
+        message: 'the WAL cannot be shipped to the bucket: it is kept here and tried again',
+        fields: { error: event.message },
+      };
+    case 'ship-recovered':
+      return { level: 'info', message: 'the WAL is in the bucket again' };
+    case 'fenced':
+      return fault('another process has this instance: writes get 503, and the bucket is left alone', event.message);
     case 'failed':
       return fault('the engine has failed: the process ends, and the WAL restores what it held', event.message);
   }

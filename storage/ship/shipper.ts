@@ -114,6 +114,8 @@ export class Shipper {
   async ship(): Promise<void> {
     await this.#begin();
     await this.#watch.lookIfDue();
+    // Such an epoch cannot be restored from its parts alone; until then the one before it has everything.
+    if (this.#taken !== undefined && this.checkpoint < 0) return;
     for (let piece = this.#local.next(); piece !== undefined; piece = this.#local.next()) {
       const { segment, path, file, offset, bytes } = piece;
       const name = `${this.#prefix}${partName(segment, offset)}`;
