@@ -358,8 +358,20 @@ export class Database {
   }
 
   stats(): DatabaseStats {
-    const { kernel, wal, writer, cutter, checkpointer, collector, blocks, snapshots, gaps, replay, metadata, shipping } =
-      this.#parts;
+    const {
+      kernel,
+      wal,
+      writer,
+      cutter,
+      checkpointer,
+      collector,
+      blocks,
+      snapshots,
+      gaps,
+      replay,
+      metadata,
+      shipping,
+    } = this.#parts;
     const { fileSystem, directory } = this.#options;
     const files = fileSystem.list(`${directory}/wal`);
     return {
@@ -610,7 +622,14 @@ function startShipping(
     memory: kernel.memory.memory.buffer,
     dataDirectory: directory,
     firstSegment,
-    marker: { format: MARKER_FORMAT, instance, epoch, ulid: ulids.next(now), host, opened: new Date(now).toISOString() },
+    marker: {
+      format: MARKER_FORMAT,
+      instance,
+      epoch,
+      ulid: ulids.next(now),
+      host,
+      opened: new Date(now).toISOString(),
+    },
     executor,
     clock,
     position: () => wal.position,

@@ -188,7 +188,9 @@ function readThrough(fileSystem: FileSystem, directory: string): { records: numb
     damages: [
       ...report.damages.map(({ file, offset, length }) => `${file} at ${offset}: ${length} bytes are damaged`),
       ...report.gaps.map(({ first, last }) => `records ${first} to ${last} are missing`),
-      ...(report.missingInCheckpoint > 0 ? [`${report.missingInCheckpoint} records of the checkpoint are missing`] : []),
+      ...(report.missingInCheckpoint > 0
+        ? [`${report.missingInCheckpoint} records of the checkpoint are missing`]
+        : []),
     ],
   };
 }

@@ -69,7 +69,8 @@ function planFiles({ checkpoints, parts }: ShippedEpoch): LogFilePlan[] {
     plans.push({ name: checkpointName(checkpoint.number), objects: [{ ...checkpoint, offset: 0 }] });
   const bySegment = Map.groupBy(parts, ({ segment }) => segment);
   for (const [segment, ofSegment] of bySegment)
-    if (segment > (checkpoint?.number ?? -1)) plans.push({ name: segmentName(segment), objects: wholeParts(ofSegment) });
+    if (segment > (checkpoint?.number ?? -1))
+      plans.push({ name: segmentName(segment), objects: wholeParts(ofSegment) });
   return plans;
 }
 
@@ -95,7 +96,8 @@ function* piecesOf({ objects }: LogFilePlan, file: File): Generator<Piece> {
 
 async function fetchPiece(bucket: Bucket, { object, from, bytes, file, to }: Piece): Promise<void> {
   const got = await bucket.getRange(object, from, bytes);
-  if (got.length !== bytes) throw new CorruptionError(object, from + got.length, 'the object is shorter than its listing');
+  if (got.length !== bytes)
+    throw new CorruptionError(object, from + got.length, 'the object is shorter than its listing');
   file.write(got, to);
 }
 

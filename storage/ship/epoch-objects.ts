@@ -1,9 +1,9 @@
 /** What this process's epoch has in the bucket: known from one listing at the start and from what was put since. */
 import type { Bucket } from '../bucket/bucket.ts';
 import {
+  epochPrefix,
   listEpoch,
   MARKER_NAME,
-  epochPrefix,
   type RestoredLog,
   type ShippedCheckpoint,
   type ShippedPart,

@@ -166,8 +166,7 @@ class EpochBuilder {
   add(name: string, { name: fullName, bytes, modifiedMs }: BucketObject): void {
     const part = PART_NAME.exec(name);
     const checkpoint = CHECKPOINT_NAME.exec(name);
-    if (part !== null)
-      this.#parts.push({ name: fullName, segment: Number(part[1]), offset: Number(part[2]), bytes });
+    if (part !== null) this.#parts.push({ name: fullName, segment: Number(part[1]), offset: Number(part[2]), bytes });
     else if (checkpoint !== null) this.#checkpoints.push({ name: fullName, number: Number(checkpoint[1]), bytes });
     else if (name === MARKER_NAME) this.#hasMarker = true;
     else return;

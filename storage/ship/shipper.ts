@@ -17,8 +17,8 @@ import { EpochWatch, FencedError } from './epoch-watch.ts';
 import { fileContent } from './file-content.ts';
 import { LocalLog, type SyncedUntil } from './local-log.ts';
 import {
-  encodeMarker,
   type EpochMarker,
+  encodeMarker,
   epochPrefix,
   listEpoch,
   MARKER_NAME,
@@ -177,8 +177,7 @@ export class Shipper {
     this.#local.resume(there.parts);
     const objects = new EpochObjects(there.parts, there.checkpoints);
     // Whether all was shipped that this checkpoint stands for, nobody can tell any more.
-    if (this.#local.newestCheckpoint > objects.checkpoint)
-      this.#required = this.#local.newestCheckpoint;
+    if (this.#local.newestCheckpoint > objects.checkpoint) this.#required = this.#local.newestCheckpoint;
     this.#objects = objects;
   }
 

@@ -5,8 +5,8 @@ import { type Executor, moduleUrl, type Port } from '../io/executor.ts';
 import * as L from '../kernel/layout.ts';
 import { StorageError } from '../lib/errors.ts';
 import type { ShipMessage, ShipOrder, ShipThreadInit } from './ship-thread.ts';
-import type { ShipCounts } from './shipper.ts';
 import type { EpochMarker } from './shipped-log.ts';
+import type { ShipCounts } from './shipper.ts';
 
 /** What an answer to a write waits for: the log on this disk, or in the bucket too. */
 export type WalAck = 'local' | 'bucket';

@@ -13,6 +13,8 @@ export class OpenedDatabase {
   readonly machine: SimMachine;
   readonly events: readonly DatabaseEvent[];
   #reader: Reader | undefined;
+  /** The directory of its bucket on the simulated disk: where this reader finds blocks that are there only. */
+  store = '/store';
 
   private constructor(database: Database, machine: SimMachine, events: readonly DatabaseEvent[]) {
     this.database = database;
@@ -52,7 +54,10 @@ export class OpenedDatabase {
     this.#reader ??= openReader(this.database.readerInit(), this.machine);
     const snapshot = this.database.snapshot(tenant, ALWAYS);
     try {
-      return await answerOf(this.#reader, snapshot);
+      const blocks = snapshot.blocks.map((place) =>
+        place.localDirectory === undefined ? { ...place, localDirectory: `${this.store}/${place.bucketDirectory}` } : place,
+      );
+      return await answerOf(this.#reader, { ...snapshot, blocks });
     } finally {
       this.database.release(snapshot.id);
     }
