@@ -453,16 +453,7 @@ async function openParts(options: DatabaseOptions, lock: DirectoryLock): Promise
   const snapshots = new Snapshots();
   const blocks = openBlocks(options, identity, snapshots);
 
-  const shadowBytes = options.ha === undefined ? 0 : Math.floor(options.memoryBudgetBytes * HA_SHADOW_SHARE);
-  let admission: SeriesAdmission | undefined;
-  const kernel = new Kernel({
-    budgetBytes: options.memoryBudgetBytes - shadowBytes,
-    seed: randomWord(random),
-    admit: (labels) => admission?.admit(labels) ?? { labels, replica: 0 },
-    ...(options.times === undefined ? {} : { times: options.times }),
-  });
-  const gaps = options.ha && new HaGaps(haPairs(options.ha, kernel, options), kernel, shadowBytes);
-  if (options.policy !== undefined || gaps !== undefined) admission = new SeriesAdmission(options.policy, gaps?.pairs);
+  const { kernel, gaps, admission } = makeKernel(options);
   const metadata = new MetadataStore();
   await blocks.prepare();
   const startedMs = clock.monotonicMs();
@@ -483,16 +474,7 @@ async function openParts(options: DatabaseOptions, lock: DirectoryLock): Promise
   const writer = new HeadWriter(kernel, guard, wal, clock, rules, acceptance);
   for (const tenant of kernel.tenantKeys()) writer.tenant(tenant);
   kernel.reserveNames([...options.externalLabels.filter((_, i) => i % 2 === 0), options.tenantLabelName]);
-  const secondDefinitions = new SecondDefinitions(kernel, wal, guard);
-  const keepFree = (): void =>
-    wal.keepFree(options.minFreeBytes ?? Math.max(kernel.usedBytes * FREE_SHARE_OF_HEAD, LEAST_FREE_BYTES));
-  keepFree();
-  const stopUpkeep = clock.every(UPKEEP_INTERVAL_MS, () => {
-    secondDefinitions.write();
-    keepFree();
-    blocks.setShortOfSpace(wal.shortage !== undefined);
-  });
-
+  const stopUpkeep = startUpkeep(options, { kernel, wal, guard, blocks });
   const stopHaRounds = gaps === undefined ? () => {} : clock.every(HA_ROUND_MS, () => gaps.pairs.endRound());
 
   const { memory } = kernel.memory;
@@ -534,6 +516,47 @@ async function openParts(options: DatabaseOptions, lock: DirectoryLock): Promise
     stopHaRounds,
     replay,
   };
+}
+
+interface HeadParts {
+  readonly kernel: Kernel;
+  readonly gaps: HaGaps | undefined;
+  readonly admission: SeriesAdmission | undefined;
+}
+
+/** The head, empty, and what decides which series come into it. */
+function makeKernel(options: DatabaseOptions): HeadParts {
+  const shadowBytes = options.ha === undefined ? 0 : Math.floor(options.memoryBudgetBytes * HA_SHADOW_SHARE);
+  let admission: SeriesAdmission | undefined;
+  const kernel = new Kernel({
+    budgetBytes: options.memoryBudgetBytes - shadowBytes,
+    seed: randomWord(options.random),
+    admit: (labels) => admission?.admit(labels) ?? { labels, replica: 0 },
+    ...(options.times === undefined ? {} : { times: options.times }),
+  });
+  const gaps = options.ha && new HaGaps(haPairs(options.ha, kernel, options), kernel, shadowBytes);
+  if (options.policy !== undefined || gaps !== undefined) admission = new SeriesAdmission(options.policy, gaps?.pairs);
+  return { kernel, gaps, admission };
+}
+
+interface UpkeepParts {
+  readonly kernel: Kernel;
+  readonly wal: Wal;
+  readonly guard: KernelGuard;
+  readonly blocks: Blocks;
+}
+
+/** What is done each second; the returned function ends it. */
+function startUpkeep(options: DatabaseOptions, { kernel, wal, guard, blocks }: UpkeepParts): () => void {
+  const secondDefinitions = new SecondDefinitions(kernel, wal, guard);
+  const keepFree = (): void =>
+    wal.keepFree(options.minFreeBytes ?? Math.max(kernel.usedBytes * FREE_SHARE_OF_HEAD, LEAST_FREE_BYTES));
+  keepFree();
+  return options.clock.every(UPKEEP_INTERVAL_MS, () => {
+    secondDefinitions.write();
+    keepFree();
+    blocks.setShortOfSpace(wal.shortage !== undefined);
+  });
 }
 
 function haPairs(labels: HaLabels, kernel: Kernel, { clock, onEvent }: DatabaseOptions): HaPairs {

@@ -11,6 +11,7 @@
 import { type Bucket, bytesContent } from './bucket/bucket.ts';
 import { adoptRestoredLog, isRestorable, RESTORE_DIRECTORY } from './data-directory.ts';
 import type { Clock } from './io/clock.ts';
+import { nextTurn } from './io/executor.ts';
 import type { FileSystem } from './io/file-system.ts';
 import type { Random } from './io/random.ts';
 import { StorageError } from './lib/errors.ts';
@@ -93,6 +94,9 @@ export async function restore(options: RestoreOptions): Promise<RestoreReport> {
   }
 }
 
+/** While it reads, the thread answers others this often. */
+const TURN_BYTES = 8 * 1024 * 1024;
+
 interface Chosen {
   readonly instance: string;
   readonly log: ShippedEpoch;
@@ -132,7 +136,7 @@ async function restoreChosen(options: RestoreOptions, chosen: Chosen): Promise<R
   fileSystem.syncDirectory(wal);
   fileSystem.syncDirectory(temporary);
   fileSystem.syncDirectory(directory);
-  const { records, damages } = readThrough(fileSystem, temporary);
+  const { records, damages } = await readThrough(fileSystem, temporary);
   await requireOurs(bucket, chosen, ulid);
   adoptRestoredLog(fileSystem, directory, { instance, epoch: nextEpoch, restored: { epoch: log.epoch } });
   return { ...planOf(chosen), bytes, records, damages: [...missing, ...damages] };
@@ -179,9 +183,15 @@ function markerName(instance: string, epoch: number): string {
 }
 
 /** Every frame of the log is found and checked, as at a start. */
-function readThrough(fileSystem: FileSystem, directory: string): { records: number; damages: string[] } {
+async function readThrough(fileSystem: FileSystem, directory: string): Promise<{ records: number; damages: string[] }> {
   const recovery = recoverWal(fileSystem, directory);
-  for (const _ of recovery.frames());
+  let sinceTurn = 0;
+  for (const { payload } of recovery.frames()) {
+    sinceTurn += payload.length;
+    if (sinceTurn < TURN_BYTES) continue;
+    sinceTurn = 0;
+    await nextTurn();
+  }
   const { report } = recovery;
   return {
     records: report.frames,

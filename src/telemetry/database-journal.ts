@@ -132,18 +132,23 @@ function lineOf(event: Exclude<DatabaseEvent, { kind: 'replay-progress' }>): Lin
         fields: { work: event.what, error: event.message },
       };
     case 'ship-failing':
-      return {
-        level: 'warn',
-        message: 'the WAL cannot be shipped to the bucket: it is kept here and tried again',
-        fields: { error: event.message },
-      };
     case 'ship-recovered':
-      return { level: 'info', message: 'the WAL is in the bucket again' };
     case 'fenced':
-      return fault('another process has this instance: writes get 503, and the bucket is left alone', event.message);
+      return shipLine(event);
     case 'failed':
       return fault('the engine has failed: the process ends, and the WAL restores what it held', event.message);
   }
+}
+
+type ShipEvent = Extract<DatabaseEvent, { kind: 'ship-failing' | 'ship-recovered' | 'fenced' }>;
+
+function shipLine(event: ShipEvent): Line {
+  if (event.kind === 'ship-recovered') return { level: 'info', message: 'the WAL is in the bucket again' };
+  const { message: error } = event;
+  if (event.kind === 'fenced')
+    return fault('another process has this instance: writes get 503, and the bucket is left alone', error);
+  const message = 'the WAL cannot be shipped to the bucket: it is kept here and tried again';
+  return { level: 'warn', message, fields: { error } };
 }
 
 function fault(message: string, error: string): Line {

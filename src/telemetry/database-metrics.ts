@@ -86,7 +86,10 @@ const DATABASE_METRICS: { readonly [Name in Figure]: DatabaseMetric } = {
     'wal_not_shipped_seconds',
     'Age of the oldest WAL record of any tenant that is not in the bucket yet: what the loss of the machine would cost.',
   ),
-  notShippedBytes: gauge('wal_not_shipped_bytes', 'Bytes of WAL records, of all tenants, that are not in the bucket yet.'),
+  notShippedBytes: gauge(
+    'wal_not_shipped_bytes',
+    'Bytes of WAL records, of all tenants, that are not in the bucket yet.',
+  ),
   shippedParts: counter('wal_shipped_parts_total', 'Parts of the WAL that were put into the bucket.'),
   shippedCheckpoints: counter('wal_shipped_checkpoints_total', 'Checkpoints that were put into the bucket.'),
   shippedBytes: counter('wal_shipped_bytes_total', 'Bytes of parts and checkpoints that were put into the bucket.'),

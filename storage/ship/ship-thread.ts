@@ -56,8 +56,7 @@ const LONGEST_RETRY_MS = 30_000;
 export async function run(port: Port, init: ShipThreadInit, world: World): Promise<void> {
   const post = (message: ShipMessage): void => port.post(message);
   try {
-    const bucket = await openBucketAt(init.location, world);
-    const loop = new ShipLoop(bucket, init, world, post);
+    const loop = new ShipLoop(init, world, post);
     port.onMessage((order) => loop.order(order as ShipOrder));
     await loop.run();
     post({ stopped: true });
@@ -67,8 +66,9 @@ export async function run(port: Port, init: ShipThreadInit, world: World): Promi
 }
 
 class ShipLoop {
-  readonly #bucket: Bucket;
-  readonly #shipper: Shipper;
+  /** Both undefined until the bucket could be opened. */
+  #bucket: Bucket | undefined;
+  #shipper: Shipper | undefined;
   readonly #init: ShipThreadInit;
   readonly #words: Int32Array;
   readonly #synced: BigUint64Array;
@@ -81,6 +81,7 @@ class ShipLoop {
   #shipped = -1;
   #shippedAtMs = Number.NEGATIVE_INFINITY;
   #tidying: Promise<void> | undefined;
+  #released = -1;
   #toldCheckpoint = -1;
   #isFailing = false;
   #isFenced = false;
@@ -88,10 +89,8 @@ class ShipLoop {
   #bug: Error | undefined;
   #wake: () => void = () => {};
 
-  constructor(bucket: Bucket, init: ShipThreadInit, world: World, post: (message: ShipMessage) => void) {
+  constructor(init: ShipThreadInit, world: World, post: (message: ShipMessage) => void) {
     const chance = (): number => chanceOf(world);
-    this.#bucket = bucket.for('ship');
-    this.#shipper = new Shipper({ ...init, bucket: this.#bucket }, world);
     this.#init = init;
     this.#words = new Int32Array(init.memory);
     this.#synced = new BigUint64Array(init.memory, init.addresses.synced, 1);
@@ -102,7 +101,7 @@ class ShipLoop {
   }
 
   order(order: ShipOrder): void {
-    if ('release' in order) this.#shipper.release(order.release);
+    if ('release' in order) this.#released = order.release;
     else this.#isStopping = true;
     this.#wake();
   }
@@ -114,8 +113,8 @@ class ShipLoop {
       await this.#rounds();
     } finally {
       stopLooking();
-      this.#shipper.close();
-      this.#bucket.close();
+      this.#shipper?.close();
+      this.#bucket?.close();
     }
   }
 
@@ -148,7 +147,7 @@ class ShipLoop {
     const tail = Atomics.load(this.#words, this.#init.addresses.tail >> 2);
     const synced = Atomics.load(this.#synced, 0);
     this.#durable += (tail - this.#durable) >>> 0;
-    this.#shipper.look({ segment: Number(synced >> 32n), offset: Number(synced & 0xffffffffn) });
+    this.#shipper?.look({ segment: Number(synced >> 32n), offset: Number(synced & 0xffffffffn) });
   }
 
   /** A disk that cannot be read now is looked at again. */
@@ -161,21 +160,31 @@ class ShipLoop {
   }
 
   async #ship(): Promise<void> {
-    if (!this.#isShipping) return await this.#shipper.lookForHigherEpoch();
+    this.#shipper ??= await this.#open();
+    const shipper = this.#shipper;
+    if (!this.#isShipping) return await shipper.lookForHigherEpoch();
     this.#look();
     const until = this.#durable;
-    await this.#shipper.ship();
+    await shipper.ship();
     this.#shippedAtMs = this.#world.clock.monotonicMs();
-    if (!this.#shipper.isWhole || until <= this.#shipped) return;
+    if (!shipper.isWhole || until <= this.#shipped) return;
     this.#shipped = until;
     this.#post({ shipped: until });
   }
 
+  async #open(): Promise<Shipper> {
+    const bucket = await openBucketAt(this.#init.location, this.#world);
+    this.#bucket = bucket;
+    return new Shipper({ ...this.#init, bucket: bucket.for('ship') }, this.#world);
+  }
+
   /** Beside the rounds: a checkpoint may take long. */
   #tidy(): void {
-    if (!this.#isShipping || this.#isFenced || this.#tidying !== undefined) return;
-    if (!this.#tidyBackoff.isOver(this.#world.clock.monotonicMs()) || !this.#shipper.isTidyDue) return;
-    this.#tidying = this.#attempt(() => this.#shipper.tidy(), this.#tidyBackoff)
+    const shipper = this.#shipper;
+    if (!this.#isShipping || this.#isFenced || this.#tidying !== undefined || shipper === undefined) return;
+    shipper.release(this.#released);
+    if (!this.#tidyBackoff.isOver(this.#world.clock.monotonicMs()) || !shipper.isTidyDue) return;
+    this.#tidying = this.#attempt(() => shipper.tidy(), this.#tidyBackoff)
       .catch((error: Error) => {
         this.#bug = error;
       })
@@ -188,12 +197,12 @@ class ShipLoop {
   /** Works, and tells what came of it. Rejects only for a bug. */
   async #attempt(work: () => Promise<void>, backoff: Backoff): Promise<void> {
     try {
-      const before = this.#shipper.counts;
+      const before = this.#shipper?.counts;
       await work();
       backoff.succeed();
       if (backoff === this.#backoff && this.#isFailing) this.#post({ recovered: true });
       if (backoff === this.#backoff) this.#isFailing = false;
-      if (changed(before, this.#shipper.counts)) this.#tell();
+      if (changed(before, this.#shipper?.counts)) this.#tell();
     } catch (error) {
       if (error instanceof FencedError) {
         this.#isFenced = true;
@@ -204,12 +213,13 @@ class ShipLoop {
       backoff.fail(this.#world.clock.monotonicMs());
       this.#isFailing ||= backoff === this.#backoff;
       this.#post({ failing: error.message });
-      this.#shipper.letGo();
+      this.#guard(() => this.#shipper?.letGo());
       this.#tell();
     }
   }
 
   #tell(): void {
+    if (this.#shipper === undefined) return;
     const { counts, behindBytes, checkpoint } = this.#shipper;
     this.#post({ counts, behindBytes });
     if (checkpoint > this.#toldCheckpoint) this.#post({ checkpoint });
@@ -227,8 +237,8 @@ class ShipLoop {
   }
 }
 
-function changed(before: ShipCounts, after: ShipCounts): boolean {
-  return before.parts !== after.parts || before.checkpoints !== after.checkpoints || before.deleted !== after.deleted;
+function changed(before: ShipCounts | undefined, after: ShipCounts | undefined): boolean {
+  return (['parts', 'checkpoints', 'deleted'] as const).some((count) => before?.[count] !== after?.[count]);
 }
 
 function chanceOf({ random }: World): number {

@@ -55,7 +55,9 @@ export class OpenedDatabase {
     const snapshot = this.database.snapshot(tenant, ALWAYS);
     try {
       const blocks = snapshot.blocks.map((place) =>
-        place.localDirectory === undefined ? { ...place, localDirectory: `${this.store}/${place.bucketDirectory}` } : place,
+        place.localDirectory === undefined
+          ? { ...place, localDirectory: `${this.store}/${place.bucketDirectory}` }
+          : place,
       );
       return await answerOf(this.#reader, { ...snapshot, blocks });
     } finally {
