@@ -4,6 +4,7 @@
  *   npm run soak -- power-cuts [--rounds 200] [--unsynced]
  *   npm run soak -- kills [--rounds 200]
  *   npm run soak -- uploads [--rounds 100] [--seed 1]
+ *   npm run soak -- shipping [--rounds 100] [--seed 1]
  *   npm run soak -- full-disk [--rounds 20]
  *   npm run soak -- fuzz [--bodies 10000000] [--seed 1]
  *   npm run soak -- mutants [--bodies 400000]
@@ -16,6 +17,7 @@ import { type CrashOptions, crashLine, runCrashes } from './crashes.ts';
 import { runFullDisk } from './full-disk.ts';
 import { runFuzz } from './fuzz.ts';
 import { runMutants } from './mutants.ts';
+import { runShipping, shippingLine } from './shipping.ts';
 import { runUploads, uploadLine } from './uploads.ts';
 import { flipBytes, writeLog } from './wal-flips.ts';
 
@@ -46,6 +48,19 @@ async function fullDisk(): Promise<boolean> {
   const { violations, slowestMs } = await runFullDisk(Number(values.rounds ?? 20), print);
   for (const violation of violations) print(`  ${violation}`);
   return violations.length === 0 && slowestMs < 5000;
+}
+
+/** Half of the rounds with each promise. */
+async function shipping(): Promise<boolean> {
+  const rounds = Math.ceil(Number(values.rounds ?? 100) / 2);
+  let isKept = true;
+  for (const ack of ['bucket', 'local'] as const) {
+    const tally = await runShipping({ ack, rounds, seed: Number(values.seed), log: print });
+    for (const violation of tally.violations.slice(0, 20)) print(`  ${violation}`);
+    print(`shipping with ack ${ack}: ${shippingLine(tally)}`);
+    isKept &&= tally.violations.length === 0;
+  }
+  return isKept;
 }
 
 function fuzz(): Promise<boolean> {
@@ -79,6 +94,7 @@ const RUNS: Readonly<Record<string, () => Promise<boolean>>> = {
   'power-cuts': () => crashes('power-cut'),
   kills: () => crashes('kill'),
   uploads,
+  shipping,
   'full-disk': fullDisk,
   fuzz,
   mutants: async () => runMutants(Number(values.bodies ?? 400_000), print),

@@ -13,8 +13,6 @@ export class OpenedDatabase {
   readonly machine: SimMachine;
   readonly events: readonly DatabaseEvent[];
   #reader: Reader | undefined;
-  /** The directory of its bucket on the simulated disk: where this reader finds blocks that are there only. */
-  store = '/store';
 
   private constructor(database: Database, machine: SimMachine, events: readonly DatabaseEvent[]) {
     this.database = database;
@@ -54,12 +52,7 @@ export class OpenedDatabase {
     this.#reader ??= openReader(this.database.readerInit(), this.machine);
     const snapshot = this.database.snapshot(tenant, ALWAYS);
     try {
-      const blocks = snapshot.blocks.map((place) =>
-        place.localDirectory === undefined
-          ? { ...place, localDirectory: `${this.store}/${place.bucketDirectory}` }
-          : place,
-      );
-      return await answerOf(this.#reader, { ...snapshot, blocks });
+      return await answerOf(this.#reader, snapshot);
     } finally {
       this.database.release(snapshot.id);
     }
