@@ -95,7 +95,12 @@ async function fill(varve: Varve, options: ReplayOptions, log: (line: string) =>
 }
 
 /** In bodies that are made a few at a time: all of a scrape of a million series would be half a gigabyte. */
-async function sendScrape(sender: Sender, source: Source, perRequest: number, timestampMs: number): Promise<void> {
+export async function sendScrape(
+  sender: Sender,
+  source: Source,
+  perRequest: number,
+  timestampMs: number,
+): Promise<void> {
   for (let from = 0; from < source.count; ) {
     const bodies: Buffer[] = [];
     for (; from < source.count && bodies.length < 4 * CONNECTIONS; from += perRequest)
@@ -118,7 +123,7 @@ async function settled(varve: Varve): Promise<number> {
   return before;
 }
 
-async function figure(varve: Varve, name: string): Promise<number> {
+export async function figure(varve: Varve, name: string): Promise<number> {
   const exposition = await (await fetch(`${varve.url}/metrics`)).text();
   const value = sumOfMetric(exposition, name);
   if (value === undefined) throw new Error(`no metric ${name}`);

@@ -1,7 +1,8 @@
 /**
  * The data directory: one owner, one identity.
  *
- *   varve.json   { "format": 1, "instance": ULID, "epoch": n }    who writes the log and the blocks cut from it
+ *   varve.json   { "format": 1, "instance": ULID, "epoch": n }    who writes the log and the blocks cut from it;
+ *                after a restore also "restored": { "epoch": m }
  *   lock         held by the process that owns the directory
  *   wal/         the log           blocks/   blocks being made
  *   bucket/      the blocks, where no other bucket is configured
@@ -21,12 +22,30 @@ export interface Identity {
   readonly instance: string;
   /** Counts restores from the bucket. */
   readonly epoch: number;
+  /** The log is that of another epoch, as a restore brought it here; no checkpoint of this epoch has taken its place yet. */
+  readonly restored?: RestoredFrom;
 }
 
-/** Reads the identity, or makes it with `newInstance`. Throws StorageError if a newer version made the directory. */
+/** Where a restored log comes from. */
+export interface RestoredFrom {
+  readonly epoch: number;
+}
+
+/** Where a restore puts the log until it is complete; a directory of the same form as the data directory. */
+export const RESTORE_DIRECTORY = 'restore.tmp';
+
+/**
+ * Reads the identity, or makes it with `newInstance`. Brings a restore to its end whose log was complete. Throws
+ * StorageError 'invalid' if a newer version made the directory, or a restore was cut short.
+ */
 export function readIdentity(fileSystem: FileSystem, directory: string, newInstance: () => string): Identity {
   const path = `${directory}/${IDENTITY_FILE}`;
+  const restore = `${directory}/${RESTORE_DIRECTORY}`;
   if (!fileSystem.exists(path)) {
+    if (fileSystem.exists(restore)) {
+      const advice = 'run varve restore again, or start with --restore; or remove it to start empty';
+      throw new StorageError('invalid', `${restore} is what a restore left that was cut short: ${advice}`);
+    }
     syncParents(fileSystem, directory);
     return writeIdentity(fileSystem, directory, { format: IDENTITY_FORMAT, instance: newInstance(), epoch: 1 });
   }
@@ -41,7 +60,43 @@ export function readIdentity(fileSystem: FileSystem, directory: string, newInsta
       `${path} has format ${identity.format}; this version reads up to ${IDENTITY_FORMAT}: a newer Varve made it`,
     );
   }
+  if (fileSystem.exists(restore)) placeRestoredLog(fileSystem, directory);
   return identity;
+}
+
+/** Whether there is nothing in a data directory that a restore would have to spare: not even what one left. */
+export function isRestorable(fileSystem: FileSystem, directory: string): boolean {
+  return !['varve.json', 'wal', 'bucket', 'quarantine'].some((name) => fileSystem.exists(`${directory}/${name}`));
+}
+
+/**
+ * Puts the log that a restore has brought into `restore.tmp/wal` into its place: with the identity, which is written first,
+ * the restore is done, and what a crash leaves open is brought to its end at the next start.
+ */
+export function adoptRestoredLog(
+  fileSystem: FileSystem,
+  directory: string,
+  identity: Omit<Identity, 'format'> & { readonly restored: RestoredFrom },
+): void {
+  syncParents(fileSystem, directory);
+  writeIdentity(fileSystem, directory, { format: IDENTITY_FORMAT, ...identity });
+  placeRestoredLog(fileSystem, directory);
+}
+
+/** The log is this epoch's own from now on. */
+export function finishRestore(fileSystem: FileSystem, directory: string, { instance, epoch }: Identity): Identity {
+  return writeIdentity(fileSystem, directory, { format: IDENTITY_FORMAT, instance, epoch });
+}
+
+function placeRestoredLog(fileSystem: FileSystem, directory: string): void {
+  const restore = `${directory}/${RESTORE_DIRECTORY}`;
+  if (fileSystem.exists(`${restore}/wal`)) {
+    fileSystem.rename(`${restore}/wal`, `${directory}/wal`);
+    fileSystem.syncDirectory(directory);
+    fileSystem.syncDirectory(restore);
+  }
+  fileSystem.remove(restore);
+  fileSystem.syncDirectory(directory);
 }
 
 /** Makes the name of a new directory durable, and those of its parents: any of them may be new. */
@@ -59,9 +114,11 @@ function syncParents(fileSystem: FileSystem, directory: string): void {
 
 function parseIdentity(bytes: Uint8Array, path: string): Identity {
   try {
-    const { format, instance, epoch } = JSON.parse(new TextDecoder().decode(bytes)) as Partial<Identity>;
-    if (Number.isInteger(format) && typeof instance === 'string' && Number.isInteger(epoch))
-      return { format, instance, epoch } as Identity;
+    const identity = JSON.parse(new TextDecoder().decode(bytes)) as Partial<Identity>;
+    const { format, instance, epoch, restored } = identity;
+    const isRestored = restored === undefined || Number.isInteger(restored.epoch);
+    if (Number.isInteger(format) && typeof instance === 'string' && Number.isInteger(epoch) && isRestored)
+      return { format, instance, epoch, ...(restored === undefined ? {} : { restored }) } as Identity;
   } catch {
     // Falls through to the same error: it is not what we wrote.
   }

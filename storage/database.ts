@@ -11,15 +11,15 @@ import type { CatalogEntry } from './catalog/catalog.ts';
 import { type CheckpointerParts, HeadCheckpointer } from './compact/head-checkpointer.ts';
 import { HeadCollector } from './compact/head-collector.ts';
 import { type CutterParts, HeadCutter } from './compact/head-cutter.ts';
-import { type Identity, readIdentity } from './data-directory.ts';
+import { finishRestore, type Identity, readIdentity } from './data-directory.ts';
 import { SeriesAdmission } from './head/admission.ts';
 import { BackgroundThread } from './head/background-thread.ts';
 import { HaGaps } from './head/ha-gaps.ts';
 import { type HaClusterStatus, type HaEvent, type HaLabels, HaPairs } from './head/ha-pairs.ts';
-import { HeadWriter, type WriteOptions } from './head/head-writer.ts';
+import { type Acceptance, HeadWriter, type WriteOptions } from './head/head-writer.ts';
 import { KernelGuard } from './head/kernel-guard.ts';
 import { MetadataStore } from './head/metadata-store.ts';
-import { type ReplayOutcome, replayLog } from './head/replay.ts';
+import { type OwnBlock, type ReplayOutcome, replayLog } from './head/replay.ts';
 import { SecondDefinitions } from './head/second-definitions.ts';
 import { type Snapshot, Snapshots } from './head/snapshots.ts';
 import type { TenantLimits } from './head/tenant-limits.ts';
@@ -38,6 +38,8 @@ import type { Labels } from './model/labels.ts';
 import type { SeriesPolicy } from './model/series-policy.ts';
 import type { TimeRange } from './model/time-range.ts';
 import type { BlockCacheSettings, ReaderInit } from './select/reader.ts';
+import { MARKER_FORMAT } from './ship/shipped-log.ts';
+import { NOT_SHIPPING, type ShipSettings, type ShipStats, WalShipping } from './ship/wal-shipping.ts';
 import type { RecoveryProgress } from './wal/recovery.ts';
 import { listWalFiles, walDirectory } from './wal/segment.ts';
 import { Wal } from './wal/wal.ts';
@@ -69,6 +71,11 @@ export type DatabaseEvent =
   | { readonly kind: 'block-quarantined'; readonly ulid: string; readonly message: string }
   /** Work beside the writes failed and is tried again. */
   | { readonly kind: 'retry'; readonly what: string; readonly message: string }
+  /** The bucket does not take the log: it is kept here and tried again. */
+  | { readonly kind: 'ship-failing'; readonly message: string }
+  | { readonly kind: 'ship-recovered' }
+  /** A higher epoch of this instance is in the bucket: nothing is accepted, and nothing in the bucket changed, any more. */
+  | { readonly kind: 'fenced'; readonly message: string }
   /** The engine must not go on: the process is to end, and the log restores what it held. */
   | { readonly kind: 'failed'; readonly message: string };
 
@@ -86,6 +93,10 @@ export interface DatabaseOptions {
   readonly bucket?: BucketLocation;
   /** How blocks are kept and found. */
   readonly blocks?: BlockSettings;
+  /** How the log goes to the bucket; undefined: not at all. */
+  readonly ship?: ShipSettings;
+  /** Who ships: for people, in the bucket. */
+  readonly host?: string;
   /** The file of the block catalogue; undefined: it is in memory, and made anew at each start. */
   readonly catalogPath?: string;
   /** A tenant that was silent for so long is cut whole. */
@@ -113,7 +124,7 @@ export interface DatabaseOptions {
 }
 
 /** Plain numbers; counters count from the start of the process. */
-export interface DatabaseStats extends BlocksStats {
+export interface DatabaseStats extends BlocksStats, ShipStats {
   readonly headSeries: number;
   readonly headBytes: number;
   readonly memoryBudgetBytes: number;
@@ -160,6 +171,7 @@ export interface DatabaseStats extends BlocksStats {
   readonly haShadowDiscarded: number;
 }
 
+const NO_SHIPMENTS: ShipSettings = { intervalMs: 0, ack: 'local' };
 const WAL_SEGMENT_BYTES = 16 * 1024 * 1024;
 /** Second definitions are written, and what is to stay free on the disk is estimated anew, this often. */
 const UPKEEP_INTERVAL_MS = 1000;
@@ -188,6 +200,7 @@ interface Parts {
   readonly blocks: Blocks;
   readonly snapshots: Snapshots;
   readonly background: BackgroundThread;
+  readonly shipping: WalShipping | undefined;
   readonly gaps: HaGaps | undefined;
   readonly stopUpkeep: () => void;
   readonly replay: { readonly ms: number; readonly samples: number };
@@ -339,9 +352,26 @@ export class Database {
     await this.#parts.blocks.refresh().catch(() => undefined);
   }
 
+  /** Why this engine must not go on although it can still be read; undefined if it may. */
+  get fenced(): string | undefined {
+    return this.#parts.shipping?.fenced;
+  }
+
   stats(): DatabaseStats {
-    const { kernel, wal, writer, cutter, checkpointer, collector, blocks, snapshots, gaps, replay, metadata } =
-      this.#parts;
+    const {
+      kernel,
+      wal,
+      writer,
+      cutter,
+      checkpointer,
+      collector,
+      blocks,
+      snapshots,
+      gaps,
+      replay,
+      metadata,
+      shipping,
+    } = this.#parts;
     const { fileSystem, directory } = this.#options;
     const files = fileSystem.list(`${directory}/wal`);
     return {
@@ -372,6 +402,7 @@ export class Database {
       checkpoints: checkpointer.count,
       ...blocks.stats(),
       quarantinedBlocks: this.#quarantine.list().length,
+      ...(shipping?.stats() ?? NOT_SHIPPING),
       snapshots: snapshots.count,
       tenants: writer.tenantCount,
       haClusters: gaps?.pairs.clusterCount ?? 0,
@@ -386,12 +417,13 @@ export class Database {
 
   /** Refuses further writes, makes the last ones durable and gives the directory free. */
   async close(): Promise<void> {
-    const { writer, cutter, wal, background, blocks, lock, stopUpkeep, stopHaRounds } = this.#parts;
+    const { writer, cutter, wal, shipping, background, blocks, lock, stopUpkeep, stopHaRounds } = this.#parts;
     stopUpkeep();
     stopHaRounds();
     await writer.close();
     await cutter.close();
     await wal.close();
+    await shipping?.close();
     background.close();
     await blocks.close();
     lock.close();
@@ -426,20 +458,11 @@ async function openParts(options: DatabaseOptions, lock: DirectoryLock): Promise
   const snapshots = new Snapshots();
   const blocks = openBlocks(options, identity, snapshots);
 
-  const shadowBytes = options.ha === undefined ? 0 : Math.floor(options.memoryBudgetBytes * HA_SHADOW_SHARE);
-  let admission: SeriesAdmission | undefined;
-  const kernel = new Kernel({
-    budgetBytes: options.memoryBudgetBytes - shadowBytes,
-    seed: randomWord(random),
-    admit: (labels) => admission?.admit(labels) ?? { labels, replica: 0 },
-    ...(options.times === undefined ? {} : { times: options.times }),
-  });
-  const gaps = options.ha && new HaGaps(haPairs(options.ha, kernel, options), kernel, shadowBytes);
-  if (options.policy !== undefined || gaps !== undefined) admission = new SeriesAdmission(options.policy, gaps?.pairs);
+  const { kernel, gaps, admission } = makeKernel(options);
   const metadata = new MetadataStore();
   await blocks.prepare();
   const startedMs = clock.monotonicMs();
-  const replayed = await replayLog(fileSystem, directory, kernel, blocks.ownBlocks(identity.epoch), {
+  const replayed = await replayLog(fileSystem, directory, kernel, await coveringBlocks(identity, options, blocks), {
     onElection: (election) => gaps?.pairs.restore(election),
     onProgress: (progress) => onEvent({ kind: 'replay-progress', ...progress }),
     onDamage: (message) => onEvent({ kind: 'wal-damage', message }),
@@ -448,20 +471,15 @@ async function openParts(options: DatabaseOptions, lock: DirectoryLock): Promise
   const replay = { ms: clock.monotonicMs() - startedMs, samples: kernel.sampleCount() };
   const onBroken = (message: string): void => onEvent({ kind: 'failed', message });
   const guard = new KernelGuard(onBroken);
-  const wal = startWal(options, kernel, replayed.report.nextSegment, onBroken);
-  const writer = new HeadWriter(kernel, guard, wal, clock, { admission, gaps, metadata });
+  const firstSegment = replayed.report.nextSegment;
+  const wal = startWal(options, kernel, firstSegment, onBroken);
+  let shipping: WalShipping | undefined;
+  const rules = { admission, gaps, metadata };
+  const acceptance = acceptanceOf(wal, () => shipping, options.ship);
+  const writer = new HeadWriter(kernel, guard, wal, clock, rules, acceptance);
   for (const tenant of kernel.tenantKeys()) writer.tenant(tenant);
   kernel.reserveNames([...options.externalLabels.filter((_, i) => i % 2 === 0), options.tenantLabelName]);
-  const secondDefinitions = new SecondDefinitions(kernel, wal, guard);
-  const keepFree = (): void =>
-    wal.keepFree(options.minFreeBytes ?? Math.max(kernel.usedBytes * FREE_SHARE_OF_HEAD, LEAST_FREE_BYTES));
-  keepFree();
-  const stopUpkeep = clock.every(UPKEEP_INTERVAL_MS, () => {
-    secondDefinitions.write();
-    keepFree();
-    blocks.setShortOfSpace(wal.shortage !== undefined);
-  });
-
+  const stopUpkeep = startUpkeep(options, { kernel, wal, guard, blocks });
   const stopHaRounds = gaps === undefined ? () => {} : clock.every(HA_ROUND_MS, () => gaps.pairs.endRound());
 
   const { memory } = kernel.memory;
@@ -469,7 +487,14 @@ async function openParts(options: DatabaseOptions, lock: DirectoryLock): Promise
   const backgroundInit = { memory, reader: 0, dataDirectory: directory, blocksDirectory, ...headers };
   const background = new BackgroundThread(executor, backgroundInit, onBroken);
   const extraRecords = (): Uint8Array[] => [...(gaps?.pairs.allRecords() ?? []), ...metadata.records()];
-  const checkpointer = startCheckpointer(options, { kernel, wal, background, clock }, replayed, extraRecords);
+  const checkpointer = startCheckpointer(options, { kernel, wal, background, clock }, replayed, {
+    extraRecords,
+    onWritten: (number) => shipping?.noteCheckpoint(number),
+  });
+  // Before anything is shipped: the new epoch begins with a checkpoint of its own.
+  if (identity.restored !== undefined) await writeFirstCheckpoint(checkpointer, writer);
+  shipping = startShipping(options, { identity, kernel, wal, blocks, ulids, firstSegment, onBroken });
+  if (identity.restored !== undefined) await makeOwn(options, identity, checkpointer, shipping);
   const shared = { kernel, guard, wal, writer, snapshots, clock };
   const collector = new HeadCollector({ ...shared, checkpointer }, options.deadSeriesAtLeast);
   const cutter = startCutter(
@@ -491,11 +516,53 @@ async function openParts(options: DatabaseOptions, lock: DirectoryLock): Promise
     blocks,
     snapshots,
     background,
+    shipping,
     gaps,
     stopUpkeep,
     stopHaRounds,
     replay,
   };
+}
+
+interface HeadParts {
+  readonly kernel: Kernel;
+  readonly gaps: HaGaps | undefined;
+  readonly admission: SeriesAdmission | undefined;
+}
+
+/** The head, empty, and what decides which series come into it. */
+function makeKernel(options: DatabaseOptions): HeadParts {
+  const shadowBytes = options.ha === undefined ? 0 : Math.floor(options.memoryBudgetBytes * HA_SHADOW_SHARE);
+  let admission: SeriesAdmission | undefined;
+  const kernel = new Kernel({
+    budgetBytes: options.memoryBudgetBytes - shadowBytes,
+    seed: randomWord(options.random),
+    admit: (labels) => admission?.admit(labels) ?? { labels, replica: 0 },
+    ...(options.times === undefined ? {} : { times: options.times }),
+  });
+  const gaps = options.ha && new HaGaps(haPairs(options.ha, kernel, options), kernel, shadowBytes);
+  if (options.policy !== undefined || gaps !== undefined) admission = new SeriesAdmission(options.policy, gaps?.pairs);
+  return { kernel, gaps, admission };
+}
+
+interface UpkeepParts {
+  readonly kernel: Kernel;
+  readonly wal: Wal;
+  readonly guard: KernelGuard;
+  readonly blocks: Blocks;
+}
+
+/** What is done each second; the returned function ends it. */
+function startUpkeep(options: DatabaseOptions, { kernel, wal, guard, blocks }: UpkeepParts): () => void {
+  const secondDefinitions = new SecondDefinitions(kernel, wal, guard);
+  const keepFree = (): void =>
+    wal.keepFree(options.minFreeBytes ?? Math.max(kernel.usedBytes * FREE_SHARE_OF_HEAD, LEAST_FREE_BYTES));
+  keepFree();
+  return options.clock.every(UPKEEP_INTERVAL_MS, () => {
+    secondDefinitions.write();
+    keepFree();
+    blocks.setShortOfSpace(wal.shortage !== undefined);
+  });
 }
 
 function haPairs(labels: HaLabels, kernel: Kernel, { clock, onEvent }: DatabaseOptions): HaPairs {
@@ -542,18 +609,120 @@ function startWal(
   });
 }
 
+/** What this log is covered by: blocks of its own epoch, and after a restore those of the epoch that it comes from. */
+async function coveringBlocks(
+  { epoch, restored }: Identity,
+  { bucket, directory }: DatabaseOptions,
+  blocks: Blocks,
+): Promise<OwnBlock[]> {
+  if (restored === undefined) return blocks.ownBlocks(epoch);
+  if (bucket === undefined) {
+    const what = `${directory} was restored from a bucket, and needs it once more`;
+    throw new StorageError('invalid', `${what}: start with the same --objstore.config-file`);
+  }
+  // A block of which nobody knows yet would be there a second time, in the head.
+  await blocks.refresh();
+  return [...blocks.ownBlocks(restored.epoch), ...blocks.ownBlocks(epoch)];
+}
+
+interface ShippingParts {
+  readonly identity: Identity;
+  readonly kernel: Kernel;
+  readonly wal: Wal;
+  readonly blocks: Blocks;
+  readonly ulids: UlidGenerator;
+  readonly firstSegment: number;
+  readonly onBroken: (message: string) => void;
+}
+
+/** With a bucket there is always a ship thread: it looks for a higher epoch, also if nothing is shipped. */
+function startShipping(
+  options: DatabaseOptions,
+  { identity, kernel, wal, blocks, ulids, firstSegment, onBroken }: ShippingParts,
+): WalShipping | undefined {
+  const { bucket: location, ship: settings = NO_SHIPMENTS, host = '' } = options;
+  const { directory, fileSystem, clock, executor, onEvent } = options;
+  if (location === undefined) return undefined;
+  const { instance, epoch } = identity;
+  const now = clock.nowMs();
+  const shipping = new WalShipping({
+    location,
+    settings,
+    memory: kernel.memory.memory.buffer,
+    dataDirectory: directory,
+    firstSegment,
+    marker: {
+      format: MARKER_FORMAT,
+      instance,
+      epoch,
+      ulid: ulids.next(now),
+      host,
+      opened: new Date(now).toISOString(),
+    },
+    executor,
+    clock,
+    position: () => wal.position,
+    blocksNotUploaded: () => blocks.notUploaded(),
+    onFailing: (message) => onEvent({ kind: 'ship-failing', message }),
+    onRecovered: () => onEvent({ kind: 'ship-recovered' }),
+    onFenced: (message) => {
+      blocks.leaveBucketAlone();
+      onEvent({ kind: 'fenced', message });
+    },
+    onBroken,
+  });
+  const checkpoint = newestCheckpoint(fileSystem, directory);
+  if (checkpoint !== undefined) shipping.noteCheckpoint(checkpoint);
+  return shipping;
+}
+
+function acceptanceOf(wal: Wal, shipping: () => WalShipping | undefined, { ack } = NO_SHIPMENTS): Acceptance {
+  return {
+    refusal: () => shipping()?.refusal,
+    async whenAccepted(position) {
+      if (ack === 'local') return await wal.whenAccepted(position);
+      await wal.whenDurable(position);
+      await shipping()?.whenShipped(position);
+    },
+  };
+}
+
+/** Puts a checkpoint in the place of the log that a restore brought. Throws StorageError if the disk does not take it. */
+async function writeFirstCheckpoint(checkpointer: HeadCheckpointer, writer: HeadWriter): Promise<void> {
+  await checkpointer.write(writer.tenants, () => []);
+  if (checkpointer.count === 0)
+    throw new StorageError('unavailable', 'the checkpoint of the restored log cannot be written');
+}
+
+/**
+ * Makes a restored log this epoch's own: its checkpoint goes to the bucket, if the log is shipped. Until then the older
+ * epoch has everything, and no write is accepted. Throws StorageError if somebody else has been restored since.
+ */
+async function makeOwn(
+  { fileSystem, directory, ship = NO_SHIPMENTS }: DatabaseOptions,
+  identity: Identity,
+  checkpointer: HeadCheckpointer,
+  shipping: WalShipping | undefined,
+): Promise<void> {
+  if (ship.intervalMs > 0) await shipping?.whenCheckpointShipped(checkpointer.oldestSegment - 1);
+  finishRestore(fileSystem, directory, identity);
+}
+
 function startCheckpointer(
   { fileSystem, directory, onEvent }: DatabaseOptions,
   parts: CheckpointerParts,
   { report, isStale }: ReplayOutcome,
-  extraRecords: () => Uint8Array[],
+  { extraRecords, onWritten }: { extraRecords: () => Uint8Array[]; onWritten: (number: number) => void },
 ): HeadCheckpointer {
   return new HeadCheckpointer(parts, {
     generation: report.nextGeneration,
     oldestSegment: oldestSegment(fileSystem, directory) ?? report.nextSegment,
     isStale,
     extraRecords,
-    onCheckpoint: (bytes, durationMs) => onEvent({ kind: 'checkpoint', bytes, durationMs }),
+    onCheckpoint: (number, bytes, durationMs) => {
+      onWritten(number);
+      onEvent({ kind: 'checkpoint', bytes, durationMs });
+    },
     onRetry: (message) => onEvent({ kind: 'retry', what: 'checkpoint', message }),
   });
 }
@@ -593,6 +762,10 @@ function oldestSegment(fileSystem: FileSystem, directory: string): number | unde
     .filter(({ kind }) => kind === 'segment')
     .map(({ number }) => number);
   return numbers.length === 0 ? undefined : Math.min(...numbers);
+}
+
+function newestCheckpoint(fileSystem: FileSystem, directory: string): number | undefined {
+  return listWalFiles(fileSystem, walDirectory(directory)).findLast(({ kind }) => kind === 'checkpoint')?.number;
 }
 
 function thanosLabels({ externalLabels, tenantLabelName }: DatabaseOptions, tenant: string): Record<string, string> {

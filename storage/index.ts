@@ -14,6 +14,7 @@ export { DirectoryBucket } from './bucket/directory-bucket.ts';
 export { checkedName } from './bucket/object-name.ts';
 export type { BlockEvent } from './catalog/block-event.ts';
 export { type MergedSamples, mergeChunks, mergeSamples } from './chunk/merge-chunks.ts';
+export { isRestorable } from './data-directory.ts';
 export { Database, type DatabaseEvent, type DatabaseOptions, type DatabaseStats } from './database.ts';
 export type { HaClusterStatus, HaLabels } from './head/ha-pairs.ts';
 export type { WriteOptions } from './head/head-writer.ts';
@@ -41,8 +42,16 @@ export { SampleBuffer } from './model/sample-buffer.ts';
 export type { SeriesPolicy } from './model/series-policy.ts';
 export { type Chunk, chunkSampleCount, type SeriesSource } from './model/series-source.ts';
 export type { TimeLimit, TimeRange } from './model/time-range.ts';
+export {
+  RestoreChoiceError,
+  type RestoreOptions,
+  type RestoreReport,
+  restore,
+} from './restore.ts';
 export { BlockError, BlockFaults } from './select/block-faults.ts';
 export { readChunks } from './select/read-chunks.ts';
 export { openReader, type Reader, type ReaderInit } from './select/reader.ts';
 export { labelNames, labelValues } from './select/select-labels.ts';
 export { type MergedSeries, selectLabelSets, selectSeries } from './select/select-series.ts';
+export type { ShippedInstance } from './ship/shipped-log.ts';
+export type { ShipSettings } from './ship/wal-shipping.ts';

@@ -20,6 +20,12 @@ export interface ReplayProgress {
   readonly segment: number;
 }
 
+/** How much of a log was downloaded. */
+export interface RestoreProgress {
+  readonly bytes: number;
+  readonly totalBytes: number;
+}
+
 /** The first write that was acknowledged since the start. */
 export interface FirstWrite {
   readonly remoteAddress: string;
@@ -41,6 +47,8 @@ export interface ServiceOptions {
   readonly clock: Clock;
   /** Asked for /-/ready while the database is not there; undefined before a replay has begun. */
   readonly replayProgress?: () => ReplayProgress | undefined;
+  /** Asked for /-/ready while the database is not there; undefined while nothing is restored. */
+  readonly restoreProgress?: () => RestoreProgress | undefined;
   readonly onFirstWrite: (write: FirstWrite) => void;
   /** POST /-/quit was called and answered. */
   readonly onQuit: () => void;
@@ -77,6 +85,7 @@ export class Service {
   readonly limits: LimitsSource;
   readonly maxTenants: number;
   readonly #replayProgress: () => ReplayProgress | undefined;
+  readonly #restoreProgress: () => RestoreProgress | undefined;
   #state: State = { kind: 'starting' };
 
   constructor(options: ServiceOptions) {
@@ -91,6 +100,7 @@ export class Service {
     this.limits = options.limits ?? NO_LIMITS;
     this.maxTenants = options.maxTenants ?? MAX_TENANTS;
     this.#replayProgress = options.replayProgress ?? (() => undefined);
+    this.#restoreProgress = options.restoreProgress ?? (() => undefined);
     this.httpMetrics = new HttpMetrics(options.metrics);
     this.bodies = new RequestBodies(IN_FLIGHT_LIMIT_BYTES);
     void options.database.then(
@@ -128,6 +138,12 @@ export class Service {
     if (this.#state.kind !== 'ready') throw this.#notReady();
   }
 
+  /** Throws a RequestError (503) with the reason while the database is not there, or may not be written any more. */
+  requireWritable(): void {
+    const { fenced } = this.database;
+    if (fenced !== undefined) throw new RequestError(503, `not ready: ${fenced}`);
+  }
+
   /** How far the replay is or was; undefined before it has begun, and if there was nothing to replay. */
   get replayProgress(): ReplayProgress | undefined {
     return this.#replayProgress();
@@ -149,7 +165,7 @@ export class Service {
 
   #notReady(): RequestError {
     const state = this.#state;
-    let reason = replayText(this.#replayProgress());
+    let reason = openingText(this.#restoreProgress(), this.#replayProgress());
     if (state.kind === 'failed') reason = `the database did not open: ${state.message}`;
     else if (state.kind === 'stopping') reason = 'shutting down';
     return new RequestError(503, `not ready: ${reason}`, { retryAfterS: NOT_READY_RETRY_AFTER_S });
@@ -162,9 +178,13 @@ function limitTenants(database: Database, limits: LimitsSource): void {
   limits.onChange(set);
 }
 
-function replayText(progress: ReplayProgress | undefined): string {
-  if (progress === undefined) return 'opening the database';
-  const { replayedBytes, totalBytes } = progress;
-  const percent = totalBytes === 0 ? 100 : Math.floor((replayedBytes / totalBytes) * 100);
-  return `replaying the WAL: ${percent} % (${replayedBytes} of ${totalBytes} bytes)`;
+function openingText(restored: RestoreProgress | undefined, replayed: ReplayProgress | undefined): string {
+  if (replayed !== undefined) return `replaying the WAL: ${shareText(replayed.replayedBytes, replayed.totalBytes)}`;
+  if (restored !== undefined) return `restoring from the bucket: ${shareText(restored.bytes, restored.totalBytes)}`;
+  return 'opening the database';
+}
+
+function shareText(bytes: number, totalBytes: number): string {
+  const percent = totalBytes === 0 ? 100 : Math.floor((bytes / totalBytes) * 100);
+  return `${percent} % (${bytes} of ${totalBytes} bytes)`;
 }

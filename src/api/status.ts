@@ -25,7 +25,7 @@ export function addStatusRoutes(app: FastifyInstance, service: Service): void {
     paths: ['/-/ready', '/ready'],
     errorsAs: 'text',
     respond(_request, reply) {
-      service.requireReady();
+      service.requireWritable();
       return reply.type(TEXT).send('Varve is ready.\n');
     },
   });
@@ -69,7 +69,7 @@ export function addStatusRoutes(app: FastifyInstance, service: Service): void {
 /** Segments as in Prometheus, also before the server is ready; the rest is ours. */
 function walStatus({ settings, isReady, replayProgress }: Service): object {
   const { firstSegment = 0, lastSegment = 0, segment = 0, replayedBytes = 0, totalBytes = 0 } = replayProgress ?? {};
-  const { walSync, walSyncIntervalMs } = settings;
+  const { walSync, walSyncIntervalMs, walAck, walAckIntervalMs } = settings;
   return {
     min: firstSegment,
     max: lastSegment,
@@ -79,6 +79,8 @@ function walStatus({ settings, isReady, replayProgress }: Service): object {
     totalBytes,
     sync: walSync,
     ...(walSync === 'interval' ? { syncIntervalSeconds: walSyncIntervalMs / 1000 } : {}),
+    ack: walAck,
+    ...(walAck === 'bucket' ? { ackIntervalSeconds: walAckIntervalMs / 1000 } : {}),
   };
 }
 

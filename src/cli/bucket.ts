@@ -1,9 +1,15 @@
 /** The bucket that `--objstore.config-file` or `--objstore.config` describes, as `varve serve` opens it. */
 import { readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
-import { type BucketLocation, type Clock, type Executor, StorageError } from '../../storage/index.ts';
+import { join, resolve } from 'node:path';
+import {
+  type BucketLocation,
+  type Clock,
+  type Executor,
+  type ShipSettings,
+  StorageError,
+} from '../../storage/index.ts';
 import { ConfigError } from '../config/config-node.ts';
-import { SERVE_FLAGS } from '../config/flags.ts';
+import { FlagError, SERVE_FLAGS } from '../config/flags.ts';
 import { secretText } from '../config/secret.ts';
 import type { ServeSettings } from '../config/settings.ts';
 import { parseBucketConfig } from '../objectstore/bucket-config.ts';
@@ -35,6 +41,27 @@ export async function configuredBucket(
   });
   const directory = config.type === 'FILESYSTEM' ? resolve(config.directory) : undefined;
   return { location: bucketLocation(config), warnings, directory };
+}
+
+/** The bucket as the engine is to see it: the one in the data directory needs no uploads. */
+export function engineBucket(bucket: ConfiguredBucket | undefined, dataDirectory: string): BucketLocation | undefined {
+  return bucket?.directory === join(dataDirectory, 'bucket') ? undefined : bucket?.location;
+}
+
+/** A bucket that goes with the data directory saves nothing. Throws FlagError if answers were to wait for it. */
+export function shipSettings(
+  { walShipIntervalMs, walAck, walAckIntervalMs }: ServeSettings,
+  location: BucketLocation | undefined,
+  { bucketDirectory, dataDirectory }: { readonly bucketDirectory: string | undefined; readonly dataDirectory: string },
+): ShipSettings {
+  const isInside = bucketDirectory !== undefined && `${bucketDirectory}/`.startsWith(`${dataDirectory}/`);
+  const isOff = location === undefined || isInside;
+  if (walAck === 'bucket' && isOff) {
+    const [ack, file] = [SERVE_FLAGS.walAck.name, SERVE_FLAGS.objstoreConfigFile.name];
+    throw new FlagError(`--${ack}=bucket needs a bucket outside of the data directory: see --${file}`);
+  }
+  if (isOff) return { intervalMs: 0, ack: 'local' };
+  return { intervalMs: walAck === 'bucket' ? walAckIntervalMs : walShipIntervalMs, ack: walAck };
 }
 
 /**

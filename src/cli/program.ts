@@ -2,7 +2,15 @@
 import { totalmem } from 'node:os';
 import { Command, CommanderError, Option } from 'commander';
 import { ConfigError } from '../config/config-node.ts';
-import { environmentName, type Flag, FlagError, SERVE_FLAGS, serveSettings } from '../config/flags.ts';
+import {
+  environmentName,
+  type Flag,
+  FlagError,
+  RESTORE_FLAGS,
+  restoreSettings,
+  SERVE_FLAGS,
+  serveSettings,
+} from '../config/flags.ts';
 import { nearest } from '../config/nearest.ts';
 import { VERSION } from '../telemetry/version.ts';
 import { EXIT } from './exit-codes.ts';
@@ -59,6 +67,17 @@ function commandLine(
       exitWith(await serve(settings, machine));
     });
   for (const flag of Object.values(SERVE_FLAGS)) serveCommand.addOption(optionOf(flag));
+
+  const restoreCommand = program
+    .command('restore')
+    .description('Restore an empty data directory from the WAL that a lost machine shipped to the bucket.')
+    .allowExcessArguments(false)
+    .action(async () => {
+      const settings = restoreSettings({ commandLine: givenFlags(restoreCommand), environment });
+      const { restore } = await import('./restore.ts');
+      exitWith(await restore(settings));
+    });
+  for (const flag of Object.values(RESTORE_FLAGS)) restoreCommand.addOption(optionOf(flag));
 
   program
     .command('healthcheck')

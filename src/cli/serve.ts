@@ -1,4 +1,5 @@
 /** `varve serve`: opens the data directory, answers HTTP, and ends when it is told to, with everything on disk. */
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import {
   type BucketLocation,
@@ -6,12 +7,15 @@ import {
   type Executor,
   type FileSystem,
   nodeFileSystem,
+  RestoreChoiceError,
+  type ShipSettings,
   StorageError,
   systemClock,
   systemRandom,
   workerExecutor,
 } from '../../storage/index.ts';
 import { type Server, startServer } from '../api/server.ts';
+import type { RestoreProgress } from '../api/service.ts';
 import { ConfigFile } from '../config/config-file.ts';
 import { SERVE_FLAGS } from '../config/flags.ts';
 import { type LimitsConfig, parseLimitsConfig } from '../config/limits-config.ts';
@@ -29,9 +33,10 @@ import { Metrics } from '../telemetry/metrics.ts';
 import { VERSION } from '../telemetry/version.ts';
 import { WebConfigFile } from '../web/web-config-file.ts';
 import { banner, firstWriteText } from './banner.ts';
-import { type ConfiguredBucket, checkBucket, configuredBucket } from './bucket.ts';
+import { type ConfiguredBucket, checkBucket, configuredBucket, engineBucket, shipSettings } from './bucket.ts';
 import { EXIT } from './exit-codes.ts';
 import { readConfigFile } from './read-config-file.ts';
+import { instancesText, restoreFirst } from './restore.ts';
 import { StopRequest } from './stop-request.ts';
 import { openStoragePath } from './storage-path.ts';
 
@@ -71,12 +76,12 @@ export async function serve(settings: ServeSettings, machine: Machine = REAL_MAC
   if (limits !== undefined) files.push(limits);
   if (relabelConfig !== undefined) files.push(relabelConfig);
   const reloader = openReloader(files, log, metrics);
-  const opening = openDatabase(settings, machine, journal, {
-    directory: dataDirectory,
-    relabelConfig,
-    // The one in the data directory needs no uploads.
-    bucket: bucket?.directory === join(dataDirectory, 'bucket') ? undefined : bucket?.location,
-  });
+  const location = engineBucket(bucket, dataDirectory) ?? machine.bucket;
+  const ship = shipSettings(settings, location, { bucketDirectory: bucket?.directory, dataDirectory });
+  let restoreProgress: RestoreProgress | undefined;
+  const opening = restoreFirst(settings, { directory: dataDirectory, location, log }, (progress) => {
+    restoreProgress = progress;
+  }).then(() => openDatabase(settings, machine, journal, { directory: dataDirectory, relabelConfig, location, ship }));
   let readers: ReaderPool | undefined;
   const starting = startServer({
     settings,
@@ -89,6 +94,7 @@ export async function serve(settings: ServeSettings, machine: Machine = REAL_MAC
     metrics,
     clock: systemClock,
     replayProgress: () => journal.replayProgress,
+    restoreProgress: () => restoreProgress,
     onFirstWrite: (write) => void process.stdout.write(firstWriteText(write)),
     onQuit: () => stop.make('POST /-/quit'),
     webConfig,
@@ -110,6 +116,10 @@ export async function serve(settings: ServeSettings, machine: Machine = REAL_MAC
     log.info('stopped');
     return EXIT.ok;
   } catch (error) {
+    if (error instanceof RestoreChoiceError) {
+      process.stderr.write(`varve: ${error.message}\n${instancesText(error.instances)}`);
+      return EXIT.usage;
+    }
     log.error('the server cannot go on', { error: error instanceof Error ? error : String(error) });
     return error instanceof StorageError && error.kind === 'locked' ? EXIT.locked : EXIT.failure;
   }
@@ -184,21 +194,24 @@ function standardErrorLog({ logLevel, logFormat }: ServeSettings): Log {
 interface DatabaseConfiguration {
   readonly directory: string;
   readonly relabelConfig: RelabelConfig | undefined;
-  readonly bucket: BucketLocation | undefined;
+  readonly location: BucketLocation | undefined;
+  readonly ship: ShipSettings;
 }
 
 function openDatabase(
   settings: ServeSettings,
   machine: Machine,
   journal: DatabaseJournal,
-  { directory, relabelConfig, bucket }: DatabaseConfiguration,
+  { directory, relabelConfig, location, ship }: DatabaseConfiguration,
 ): Promise<Database> {
   const { haReplicaLabel: replica, haClusterLabels: clusters } = settings;
   return Database.open({
     ...machine,
-    ...(bucket === undefined ? {} : { bucket }),
+    ...(location === undefined ? {} : { bucket: location }),
     ...(relabelConfig === undefined ? {} : { policy: relabelPolicy(relabelConfig) }),
     ...(replica === undefined ? {} : { ha: { replica, clusters } }),
+    ship,
+    host: hostname(),
     directory,
     catalogPath: join(directory, 'catalog.sqlite'),
     memoryBudgetBytes: settings.memoryBudgetBytes,

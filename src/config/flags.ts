@@ -9,7 +9,7 @@ import { isTenantId } from '../tenants/tenant-id.ts';
 import { parseExternalLabels, parseLabelName } from './external-labels.ts';
 import { parseListenAddress } from './listen-address.ts';
 import { secretOf } from './secret.ts';
-import { type ServeSettings, WAL_SYNC_MODES } from './settings.ts';
+import { type RestoreSettings, type ServeSettings, WAL_ACKS, WAL_SYNC_MODES } from './settings.ts';
 import { parseDuration, parseSize } from './units.ts';
 import { ValueError } from './value-error.ts';
 
@@ -43,6 +43,8 @@ const FEWEST_OPEN_WINDOWS = 4;
 /** Half a year. */
 const MOST_OPEN_WINDOWS = 2048;
 const YEAR_MS = 365 * 86_400_000;
+const MOST_EPOCHS = 99_999_999;
+const ULID = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/;
 const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 
 /** Settings as the flags alone say them; undefined: follows from the machine or from another flag. */
@@ -152,6 +154,49 @@ export const SERVE_FLAGS: { readonly [Setting in keyof GivenSettings]: Flag<Give
     defaults: ['1s'],
     repeatable: false,
     parse: one(parsePositiveDuration),
+  },
+  walShipIntervalMs: {
+    name: 'wal.ship-interval',
+    placeholder: '<duration>',
+    description:
+      'How often new parts of the log go to the bucket: what the loss of the machine costs at most. 0: never. None goes to a directory below --storage.path.',
+    defaults: ['10s'],
+    repeatable: false,
+    parse: one(parseDuration),
+  },
+  walAck: {
+    name: 'wal.ack',
+    placeholder: '<local|bucket>',
+    description:
+      'What an answer to a write waits for: the log on this disk, or in the bucket too; then nothing is lost with the machine.',
+    defaults: ['local'],
+    repeatable: false,
+    parse: one((text) => choose(text, WAL_ACKS)),
+  },
+  walAckIntervalMs: {
+    name: 'wal.ack-interval',
+    placeholder: '<duration>',
+    description: 'With --wal.ack=bucket: how often new parts of the log go to the bucket.',
+    defaults: ['250ms'],
+    repeatable: false,
+    parse: one(parsePositiveDuration),
+  },
+  restore: {
+    name: 'restore',
+    placeholder: '',
+    description:
+      'If the data directory is empty, restore it from the bucket first; see varve restore. With an empty bucket, start empty.',
+    defaults: ['false'],
+    repeatable: false,
+    parse: one(parseSwitch),
+  },
+  restoreInstance: {
+    name: 'restore.instance',
+    placeholder: '<ULID>',
+    description: 'With --restore: the instance, if several have shipped to the bucket.',
+    defaults: [],
+    repeatable: false,
+    parse: optional(parseUlid),
   },
   minFreeBytes: {
     name: 'storage.min-free-space',
@@ -353,6 +398,38 @@ export const SERVE_FLAGS: { readonly [Setting in keyof GivenSettings]: Flag<Give
   },
 };
 
+/** Every flag of `restore` under the name of its setting, in the order of --help. */
+export const RESTORE_FLAGS: { readonly [Setting in keyof RestoreSettings]: Flag<RestoreSettings[Setting]> } = {
+  storagePath: SERVE_FLAGS.storagePath,
+  objstoreConfigFile: SERVE_FLAGS.objstoreConfigFile,
+  objstoreConfig: SERVE_FLAGS.objstoreConfig,
+  instance: {
+    name: 'instance',
+    placeholder: '<ULID>',
+    description: 'The instance to restore, if several have shipped to the bucket.',
+    defaults: [],
+    repeatable: false,
+    parse: optional(parseUlid),
+  },
+  epoch: {
+    name: 'epoch',
+    placeholder: '<number>',
+    description: 'The epoch whose log is taken.',
+    defaults: [],
+    defaultNote: 'the newest that has one',
+    repeatable: false,
+    parse: optional((text) => parseCount(text, 1, MOST_EPOCHS)),
+  },
+  isDryRun: {
+    name: 'dry-run',
+    placeholder: '',
+    description: 'Say what would be restored, and change nothing.',
+    defaults: ['false'],
+    repeatable: false,
+    parse: one(parseSwitch),
+  },
+};
+
 /** Where the texts of the flags come from. */
 export interface FlagSources {
   /** What the command line gives for each flag name, in order. */
@@ -377,9 +454,7 @@ export function serveSettings(sources: FlagSources): ServeSettings {
       `--label must not set ${given.tenantLabelName}: --receive.tenant-label-name keeps it for the tenant`,
     );
   }
-  if (given.objstoreConfig !== undefined && given.objstoreConfigFile !== undefined) {
-    throw new FlagError('--objstore.config and --objstore.config-file exclude each other: one is enough');
-  }
+  requireOneBucket(given);
   if ((given.haReplicaLabel === undefined) !== (given.haClusterLabels.length === 0)) {
     throw new FlagError('--ha.replica-label and --ha.cluster-label go together: one is given without the other');
   }
@@ -391,6 +466,20 @@ export function serveSettings(sources: FlagSources): ServeSettings {
     routePrefix: given.routePrefix ?? parseRoutePrefix(new URL(given.externalUrl ?? 'http://localhost/').pathname),
     memoryBudgetBytes: given.memoryBudgetBytes ?? defaultMemoryBudget(sources.memoryBytes),
   });
+}
+
+/** The settings of `varve restore`; see serveSettings. */
+export function restoreSettings(sources: Omit<FlagSources, 'memoryBytes'>): RestoreSettings {
+  const entries = Object.entries(RESTORE_FLAGS).map(([setting, flag]) => [setting, flagValue<unknown>(flag, sources)]);
+  const given = Object.fromEntries(entries) as RestoreSettings;
+  requireOneBucket(given);
+  return Object.freeze(given);
+}
+
+function requireOneBucket(given: Pick<ServeSettings, 'objstoreConfig' | 'objstoreConfigFile'>): void {
+  if (given.objstoreConfig !== undefined && given.objstoreConfigFile !== undefined) {
+    throw new FlagError('--objstore.config and --objstore.config-file exclude each other: one is enough');
+  }
 }
 
 /** One flag's value from the first source that has it. Throws FlagError. */
@@ -508,6 +597,11 @@ function parseCount(text: string, least: number, most: number): number {
   const count = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
   if (!(count >= least && count <= most)) throw new ValueError(`want ${least} to ${most}`);
   return count;
+}
+
+function parseUlid(text: string): string {
+  if (!ULID.test(text)) throw new ValueError('want a ULID: 26 of 0-9 A-H J K M N P-T V-Z');
+  return text;
 }
 
 function parseTenantId(text: string): string {

@@ -14,6 +14,10 @@ export interface ListenAddress {
 export const WAL_SYNC_MODES = ['commit', 'interval'] as const;
 export type WalSyncMode = (typeof WAL_SYNC_MODES)[number];
 
+/** What a write's answer waits for: the log on this disk, or in the bucket too. */
+export const WAL_ACKS = ['local', 'bucket'] as const;
+export type WalAck = (typeof WAL_ACKS)[number];
+
 /** The field's flag is named in each comment; src/config/flags.ts has the table. */
 export interface ServeSettings {
   /** --web.listen-address, at least one. */
@@ -40,6 +44,16 @@ export interface ServeSettings {
   readonly walSync: WalSyncMode;
   /** --wal.sync-interval; counts with walSync 'interval'. */
   readonly walSyncIntervalMs: number;
+  /** --wal.ship-interval; 0: the log is not shipped. */
+  readonly walShipIntervalMs: number;
+  /** --wal.ack */
+  readonly walAck: WalAck;
+  /** --wal.ack-interval; counts with walAck 'bucket'. */
+  readonly walAckIntervalMs: number;
+  /** --restore */
+  readonly restore: boolean;
+  /** --restore.instance; undefined: the only one in the bucket. */
+  readonly restoreInstance: string | undefined;
   /** --storage.min-free-space; undefined: by the size of the head. */
   readonly minFreeBytes: number | undefined;
   /** --storage.local-blocks */
@@ -88,4 +102,14 @@ export interface ServeSettings {
   readonly logLevel: LogLevel;
   /** --log.format */
   readonly logFormat: LogFormat;
+}
+
+/** What `varve restore` was told. */
+export interface RestoreSettings extends Pick<ServeSettings, 'storagePath' | 'objstoreConfig' | 'objstoreConfigFile'> {
+  /** --instance; undefined: the only one in the bucket. */
+  readonly instance: string | undefined;
+  /** --epoch; undefined: the newest with a log. */
+  readonly epoch: number | undefined;
+  /** --dry-run */
+  readonly isDryRun: boolean;
 }

@@ -92,6 +92,10 @@ function lineOf(event: Exclude<DatabaseEvent, { kind: 'replay-progress' }>): Lin
         message: 'work beside the writes failed and is tried again',
         fields: { work: event.what, error: event.message },
       };
+    case 'ship-failing':
+    case 'ship-recovered':
+    case 'fenced':
+      return shipLine(event);
     case 'failed':
       return fault('the engine has failed: the process ends, and the WAL restores what it held', event.message);
     default:
@@ -141,6 +145,17 @@ function blockLineOf(event: BlockEvent): Line {
         fields: { blocks_known: event.known },
       };
   }
+}
+
+type ShipEvent = Extract<DatabaseEvent, { kind: 'ship-failing' | 'ship-recovered' | 'fenced' }>;
+
+function shipLine(event: ShipEvent): Line {
+  if (event.kind === 'ship-recovered') return { level: 'info', message: 'the WAL is in the bucket again' };
+  const { message: error } = event;
+  if (event.kind === 'fenced')
+    return fault('another process has this instance: writes get 503, and the bucket is left alone', error);
+  const message = 'the WAL cannot be shipped to the bucket: it is kept here and tried again';
+  return { level: 'warn', message, fields: { error } };
 }
 
 function fault(message: string, error: string): Line {

@@ -82,6 +82,23 @@ const DATABASE_METRICS: { readonly [Name in Figure]: DatabaseMetric } = {
   haShadowSamples: gauge('ha_shadow_samples', 'Samples in those requests.'),
   haShadowStored: counter('ha_shadow_stored_total', 'Samples that were kept so, and stored at a switch.'),
   haShadowDiscarded: counter('ha_shadow_discarded_total', 'Samples that were kept so, and were not needed.'),
+  notShippedSeconds: gauge(
+    'wal_not_shipped_seconds',
+    'Age of the oldest WAL record of any tenant that is not in the bucket yet: what the loss of the machine would cost.',
+  ),
+  notShippedBytes: gauge(
+    'wal_not_shipped_bytes',
+    'Bytes of WAL records, of all tenants, that are not in the bucket yet.',
+  ),
+  shippedParts: counter('wal_shipped_parts_total', 'Parts of the WAL that were put into the bucket.'),
+  shippedCheckpoints: counter('wal_shipped_checkpoints_total', 'Checkpoints that were put into the bucket.'),
+  shippedBytes: counter('wal_shipped_bytes_total', 'Bytes of parts and checkpoints that were put into the bucket.'),
+  lastShipSeconds: gauge(
+    'wal_last_ship_timestamp_seconds',
+    'When the whole WAL was in the bucket, as far as it was on disk; 0 if it was not since the start.',
+  ),
+  shipFailing: gauge('wal_ship_failing', '1 while the bucket does not take the WAL.'),
+  fenced: gauge('fenced', '1 if a restored process has taken over the instance, and writes get 503.'),
   tenants: gauge('tenants', 'Tenants with series in the head.'),
 };
 

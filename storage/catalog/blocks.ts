@@ -88,6 +88,11 @@ export class Blocks {
     this.#bucket?.start();
   }
 
+  /** Another process has the instance now: nothing goes to the bucket any more, but it is still read. */
+  leaveBucketAlone(): void {
+    this.#bucket?.leaveAlone();
+  }
+
   /** Looks at the bucket now, or soon if that was done just now; rejects with StorageError if it does not answer. */
   async refresh(): Promise<void> {
     await this.#bucket?.refresh();

@@ -103,6 +103,11 @@ export class BucketBlocks {
     this.#look();
   }
 
+  /** Begins no upload any more. */
+  leaveAlone(): void {
+    this.#uploader.stop();
+  }
+
   /** A block was cut. */
   noteNew(): void {
     this.#uploader.look();

@@ -33,7 +33,8 @@ export interface CheckpointerSettings {
   readonly isStale: boolean;
   /** Records that a checkpoint is to hold besides what is in the head. */
   readonly extraRecords: () => Uint8Array[];
-  readonly onCheckpoint: (bytes: number, durationMs: number) => void;
+  /** `number` is the last segment that it stands for. */
+  readonly onCheckpoint: (number: number, bytes: number, durationMs: number) => void;
   readonly onRetry: (message: string) => void;
 }
 
@@ -93,7 +94,7 @@ export class HeadCheckpointer {
       this.#cutAtMs = undefined;
       this.count++;
       this.#backoff.succeed();
-      this.#settings.onCheckpoint(bytes, clock.monotonicMs() - startedMs);
+      this.#settings.onCheckpoint(lastSegment, bytes, clock.monotonicMs() - startedMs);
     } catch (error) {
       this.#backoff.fail(clock.monotonicMs());
       this.#settings.onRetry(error instanceof Error ? error.message : String(error));

@@ -40,6 +40,14 @@ export interface SeriesRules {
   readonly metadata?: MetadataStore;
 }
 
+/** When a write may be accepted, and when it may be answered. */
+export interface Acceptance {
+  /** Why none may be accepted now, before anything of it is stored. */
+  refusal(): string | undefined;
+  /** Resolves when a write up to this position of the log may be answered; rejects with StorageError 'unavailable'. */
+  whenAccepted(position: number): Promise<void>;
+}
+
 /** What became of a request in the kernel, and what the log is to get when it has room. */
 interface Stored {
   readonly status: number;
@@ -62,8 +70,18 @@ export class HeadWriter {
   readonly totals = { stored: 0, duplicates: 0, conflicts: 0, rejected: 0, exemplarsDropped: 0, newSeries: 0 };
   readonly #admission: SeriesAdmission | undefined;
   readonly #gaps: HaGaps | undefined;
+  readonly #acceptance: Acceptance;
 
-  constructor(kernel: Kernel, guard: KernelGuard, wal: Wal, clock: Clock, rules: SeriesRules = {}) {
+  /** Without an `acceptance` of its own, a write is answered as the log says. */
+  constructor(
+    kernel: Kernel,
+    guard: KernelGuard,
+    wal: Wal,
+    clock: Clock,
+    rules: SeriesRules = {},
+    acceptance: Acceptance = { refusal: () => undefined, whenAccepted: (position) => wal.whenAccepted(position) },
+  ) {
+    this.#acceptance = acceptance;
     this.#metadata = rules.metadata ?? new MetadataStore();
     this.#kernel = kernel;
     this.#admission = rules.admission;
@@ -122,6 +140,8 @@ export class HeadWriter {
   async write(key: string, body: Uint8Array, options: WriteOptions = {}): Promise<WriteOutcome> {
     while (this.#turn !== undefined) await this.#turn;
     if (this.#isClosed) throw new StorageError('unavailable', 'the server is shutting down');
+    const refusal = this.#acceptance.refusal();
+    if (refusal !== undefined) throw new StorageError('unavailable', refusal);
     if (this.#wal.failure !== undefined)
       throw new StorageError('unavailable', `the WAL cannot be written: ${this.#wal.failure}`);
     if (this.#wal.shortage !== undefined)
@@ -130,7 +150,7 @@ export class HeadWriter {
     const { status, outcome, records } = await this.#store(tenant, body, options);
     if (records.length > 0) await this.#log(records);
     if (this.#gaps?.isDue === true) await this.#exclusively(() => this.#fillGaps());
-    await this.#wal.whenAccepted(this.#wal.position);
+    await this.#acceptance.whenAccepted(this.#wal.position);
     if (status === L.OUT_OF_MEMORY) {
       throw new StorageError(
         'unavailable',

@@ -157,6 +157,7 @@ export const WAL_SYNCS: u32 = 1100;
 export const WAL_SEGMENT: u32 = 1104;
 export const WAL_FLOOR: u32 = 1108; // MiB that stay free on the disk
 export const WAL_SYNC_WANTED: u32 = 1112; // 1: somebody waits for a sync that would come later by itself
+export const WAL_SYNCED: u32 = 1120; // u64, in one piece: segment << 32 | the end of its bytes that are on disk; at least as far as the tail
 export const WAL_WANTED: u32 = 1152; // up to where the log is to be written now
 
 export const CRC_TABLES: u32 = 8192; // 8 × 256 × u32

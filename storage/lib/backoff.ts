@@ -5,13 +5,19 @@ const LONGEST_DELAY_MS = 300_000;
 const JITTER = 0.5;
 
 export class Backoff {
+  readonly #firstMs: number;
   readonly #longestMs: number;
   readonly #chance: () => number;
   #delayMs = 0;
   #retryAtMs = Number.NEGATIVE_INFINITY;
 
   /** `chance` gives numbers in [0, 1); without it the delays are not jittered. */
-  constructor({ longestMs = LONGEST_DELAY_MS, chance = () => 0 }: { longestMs?: number; chance?: () => number } = {}) {
+  constructor({
+    firstMs = FIRST_DELAY_MS,
+    longestMs = LONGEST_DELAY_MS,
+    chance = () => 0,
+  }: { firstMs?: number; longestMs?: number; chance?: () => number } = {}) {
+    this.#firstMs = firstMs;
     this.#longestMs = longestMs;
     this.#chance = chance;
   }
@@ -23,7 +29,7 @@ export class Backoff {
 
   /** The work has failed, again perhaps. */
   fail(nowMs: number): void {
-    this.#delayMs = Math.min(this.#longestMs, this.#delayMs === 0 ? FIRST_DELAY_MS : this.#delayMs * 2);
+    this.#delayMs = Math.min(this.#longestMs, this.#delayMs === 0 ? this.#firstMs : this.#delayMs * 2);
     this.#retryAtMs = nowMs + this.#delayMs * (1 - JITTER * this.#chance());
   }
 

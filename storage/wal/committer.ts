@@ -31,6 +31,11 @@ export interface WalAddresses {
   readonly stop: number;
   readonly syncs: number;
   readonly segment: number;
+  /**
+   * A u64: the segment (high half) and the offset in it up to where the log is on disk. It is never behind the tail: who
+   * reads the tail first, finds here where the bytes before it lie.
+   */
+  readonly synced: number;
   /** MiB that stay free on the disk. */
   readonly floor: number;
   /** 1: somebody waits for a sync. */
@@ -75,6 +80,7 @@ interface Segment {
 export class WalCommitter {
   readonly #options: WalCommitterOptions;
   readonly #words: Int32Array;
+  readonly #longs: BigUint64Array;
   readonly #ring: Uint8Array;
   readonly #directory: string;
   /** A piece of the batch, behind room for a segment's header. */
@@ -93,6 +99,7 @@ export class WalCommitter {
     const { memory, addresses } = options;
     this.#options = options;
     this.#words = new Int32Array(memory);
+    this.#longs = new BigUint64Array(memory, 0, Math.floor(memory.byteLength / 8));
     this.#ring = new Uint8Array(memory, addresses.ring, addresses.ringBytes);
     this.#directory = walDirectory(options.dataDirectory);
     this.#nextSegment = options.firstSegment;
@@ -277,6 +284,7 @@ export class WalCommitter {
     segment.file.sync();
     segment.acknowledged = true;
     Atomics.add(this.#words, addresses.syncs >> 2, 1);
+    Atomics.store(this.#longs, addresses.synced >> 3, (BigInt(segment.number) << 32n) | BigInt(segment.position));
     Atomics.store(this.#words, addresses.tail >> 2, this.#written | 0);
   }
 

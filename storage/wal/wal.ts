@@ -20,6 +20,7 @@ const addresses: WalAddresses = {
   stop: L.WAL_STOP,
   syncs: L.WAL_SYNCS,
   segment: L.WAL_SEGMENT,
+  synced: L.WAL_SYNCED,
   floor: L.WAL_FLOOR,
   syncWanted: L.WAL_SYNC_WANTED,
   ring: L.WAL_RING,

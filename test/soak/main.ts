@@ -5,6 +5,8 @@
  *   npm run soak -- kills [--rounds 200]
  *   npm run soak -- uploads [--rounds 100] [--seed 1]
  *   npm run soak -- outage [--hours 24]
+ *   npm run soak -- shipping [--rounds 100] [--seed 1]
+ *   npm run soak -- machine-loss [--series 100000] [--steps 100]
  *   npm run soak -- full-disk [--rounds 20]
  *   npm run soak -- fuzz [--bodies 10000000] [--seed 1]
  *   npm run soak -- mutants [--bodies 400000]
@@ -16,8 +18,10 @@ import { machine } from '../../bench/usage.ts';
 import { type CrashOptions, crashLine, runCrashes } from './crashes.ts';
 import { runFullDisk } from './full-disk.ts';
 import { runFuzz } from './fuzz.ts';
+import { loseMachine } from './machine-loss.ts';
 import { runMutants } from './mutants.ts';
 import { outageLine, runOutage } from './outage.ts';
+import { runShipping, shippingLine } from './shipping.ts';
 import { runUploads, uploadLine } from './uploads.ts';
 import { flipBytes, writeLog } from './wal-flips.ts';
 
@@ -30,6 +34,8 @@ const { values, positionals } = parseArgs({
     unsynced: { type: 'boolean', default: false },
     bodies: { type: 'string' },
     hours: { type: 'string' },
+    series: { type: 'string' },
+    steps: { type: 'string' },
     seed: { type: 'string', default: '1' },
   },
 });
@@ -49,6 +55,40 @@ async function fullDisk(): Promise<boolean> {
   const { violations, slowestMs } = await runFullDisk(Number(values.rounds ?? 20), print);
   for (const violation of violations) print(`  ${violation}`);
   return violations.length === 0 && slowestMs < 5000;
+}
+
+/** Half of the rounds with each promise. */
+async function shipping(): Promise<boolean> {
+  const rounds = Math.ceil(Number(values.rounds ?? 100) / 2);
+  let isKept = true;
+  for (const ack of ['bucket', 'local'] as const) {
+    const tally = await runShipping({ ack, rounds, seed: Number(values.seed), log: print });
+    for (const violation of tally.violations.slice(0, 20)) print(`  ${violation}`);
+    print(`shipping with ack ${ack}: ${shippingLine(tally)}`);
+    isKept &&= tally.violations.length === 0;
+  }
+  return isKept;
+}
+
+/** Without options the two sizes that are promised: 100 000 series within a minute, a million within five. */
+async function machineLoss(): Promise<boolean> {
+  const { series, steps = '100' } = values;
+  const sizes =
+    series === undefined
+      ? [
+          { series: 100_000, steps: 100, within: 60 },
+          { series: 1_000_000, steps: 12, within: 300 },
+        ]
+      : [{ series: Number(series), steps: Number(steps), within: 300 }];
+  let isKept = true;
+  for (const { within, ...size } of sizes) {
+    const loss = await loseMachine(size, print);
+    const ready = `ready after ${loss.readySeconds.toFixed(1)} s, promised ${within} s`;
+    print(`machine-loss: ${loss.series} series, ${loss.shippedBytes} bytes shipped; ${ready}`);
+    print(`  ${loss.restoredSamples} of ${loss.samples} samples are there`);
+    isKept &&= loss.readySeconds <= within && loss.restoredSamples === loss.samples;
+  }
+  return isKept;
 }
 
 function fuzz(): Promise<boolean> {
@@ -91,6 +131,8 @@ const RUNS: Readonly<Record<string, () => Promise<boolean>>> = {
   kills: () => crashes('kill'),
   uploads,
   outage,
+  shipping,
+  'machine-loss': machineLoss,
   'full-disk': fullDisk,
   fuzz,
   mutants: async () => runMutants(Number(values.bodies ?? 400_000), print),

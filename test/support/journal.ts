@@ -14,6 +14,8 @@ export function outcomeOf(status: number): Outcome {
 interface Entry {
   readonly bits: bigint;
   outcome: Outcome;
+  /** When the last answer came, by performance.now(). */
+  atMs: number;
 }
 
 /** The record of one or several senders. A sample sent again keeps the better of its answers. */
@@ -23,14 +25,15 @@ export class Journal {
 
   record(request: readonly WrittenSeries[], outcome: Outcome): void {
     this.#counts[outcome]++;
+    const atMs = performance.now();
     for (const { labels, samples } of request) {
       const key = labelText(labels);
       const entries = this.#series.get(key) ?? new Map<number, Entry>();
       this.#series.set(key, entries);
       for (const [timestampMs, value] of samples) {
         const before = entries.get(timestampMs);
-        if (before === undefined) entries.set(timestampMs, { bits: bitsOf(value), outcome });
-        else if (before.outcome !== 'acknowledged') before.outcome = outcome;
+        if (before === undefined) entries.set(timestampMs, { bits: bitsOf(value), outcome, atMs });
+        else if (before.outcome !== 'acknowledged') Object.assign(before, { outcome, atMs });
       }
     }
   }
@@ -38,6 +41,13 @@ export class Journal {
   /** How many requests ended this way. */
   count(outcome: Outcome): number {
     return this.#counts[outcome];
+  }
+
+  /** What was acknowledged later than this may be missing from now on. */
+  forgive(afterMs: number): void {
+    for (const entries of this.#series.values())
+      for (const entry of entries.values())
+        if (entry.outcome === 'acknowledged' && entry.atMs > afterMs) entry.outcome = 'unknown';
   }
 
   /** What the store has otherwise than its answers promised, for people; none if it kept its word. */

@@ -12,8 +12,16 @@ import { StorageError } from '../../storage/lib/errors.ts';
 export const KILL_PHASES = ['before', 'during', 'after'] as const;
 
 export interface BucketOrders {
-  /** The process ends at this call of an upload, counted from 1: before it, while its content is read, or after it. */
-  readonly killAt?: { readonly call: number; readonly phase: (typeof KILL_PHASES)[number]; readonly delayMs: number };
+  /**
+   * The process ends at this call for a purpose (an upload if it says none), counted from 1: before it, while its content
+   * is read, or after it.
+   */
+  readonly killAt?: {
+    readonly call: number;
+    readonly phase: (typeof KILL_PHASES)[number];
+    readonly delayMs: number;
+    readonly purpose?: BucketPurpose;
+  };
   /** Every call is refused while this file is there. */
   readonly refusedWhile?: string;
 }
@@ -114,7 +122,8 @@ class KillingBucket implements Bucket {
     const { killAt, refusedWhile } = this.#orders;
     if (refusedWhile !== undefined && existsSync(refusedWhile))
       throw new StorageError('unavailable', 'the store refuses');
-    if (killAt === undefined || this.#purpose !== 'upload' || ++this.#counter.calls !== killAt.call) return undefined;
+    if (killAt === undefined || this.#purpose !== (killAt.purpose ?? 'upload')) return undefined;
+    if (++this.#counter.calls !== killAt.call) return undefined;
     if (killAt.phase === 'before') process.kill(process.pid, 'SIGKILL');
     return killAt.phase;
   }

@@ -9,7 +9,7 @@ import { type Call, type Fault, FaultyFileSystem } from './faulty-file-system.ts
 import type { Chance, SimFileSystem } from './sim-file-system.ts';
 
 /** What runs inline is there before the first turn is counted: loading takes turns that no seed knows of. */
-const ACTIVITIES = ['wal/wal-thread.ts', 'head/background.ts', 'bucket/bucket-work.ts'];
+const ACTIVITIES = ['wal/wal-thread.ts', 'head/background.ts', 'bucket/bucket-work.ts', 'ship/ship-thread.ts'];
 await Promise.all(ACTIVITIES.map((path) => loadActivity(new URL(`../../storage/${path}`, import.meta.url))));
 
 interface Timer {

@@ -59,6 +59,14 @@ const stats: DatabaseStats = {
   haShadowSamples: 25,
   haShadowStored: 26,
   haShadowDiscarded: 27,
+  notShippedSeconds: 61,
+  notShippedBytes: 62,
+  shippedParts: 63,
+  shippedCheckpoints: 64,
+  shippedBytes: 65,
+  lastShipSeconds: 66,
+  shipFailing: 67,
+  fenced: 68,
 };
 
 test("the engine's figures are metrics, read once a scrape", async () => {

@@ -288,3 +288,23 @@ test('bytes in the ring that are no frames end the committer', () => {
   Atomics.store(ring.words, ring.addresses.head >> 2, 300);
   expect(() => committer.commit()).toThrow('no frame');
 });
+
+test('the place where the log is on disk up to is told, and is never behind the tail', () => {
+  const fileSystem = disk();
+  const ring = new Ring(8192);
+  const committer = committerOf(ring, fileSystem, { segmentBytes: 500 });
+  expect(ring.synced).toEqual({ segment: 0, offset: 0 });
+  ring.append(payloadOf(1, 100));
+  committer.commit();
+  expect(ring.synced).toEqual({ segment: 1, offset: 32 + 124 });
+  // Written and not synced, and then a segment that is full, which is synced in any case.
+  ring.append(payloadOf(2, 100));
+  committer.commit(false);
+  expect(ring.synced).toEqual({ segment: 1, offset: 32 + 124 });
+  for (const sequence of [3, 4]) ring.append(payloadOf(sequence, 100));
+  committer.commit(false);
+  expect(ring.synced).toEqual({ segment: 1, offset: 32 + 3 * 124 });
+  committer.commit();
+  expect(ring.synced).toEqual({ segment: 2, offset: 32 + 124 });
+  expect(ring.word('tail')).toBe(ring.word('head'));
+});

@@ -15,6 +15,7 @@ function ringAddresses(ringBytes: number): WalAddresses {
     segment: 144,
     floor: 148,
     syncWanted: 152,
+    synced: 160,
     ring: 256,
     ringBytes,
   };
@@ -39,6 +40,12 @@ export class Ring {
 
   word(name: 'head' | 'tail' | 'state' | 'syncs' | 'segment'): number {
     return Atomics.load(this.words, this.addresses[name] >> 2) >>> 0;
+  }
+
+  /** Where the log is on disk up to. */
+  get synced(): { segment: number; offset: number } {
+    const value = Atomics.load(new BigUint64Array(this.memory, this.addresses.synced, 1), 0);
+    return { segment: Number(value >> 32n), offset: Number(value & 0xffffffffn) };
   }
 
   get freeBytes(): number {
