@@ -42,9 +42,14 @@ export class EpochWatch {
     return this.#lower;
   }
 
-  /** Whether the last look is so long ago that nothing may be put any more; so it is after the process was paused. */
+  /** Whether the last look is so long ago that nothing may be put any more. */
   get isDue(): boolean {
     return this.#clock.monotonicMs() - this.#lookedMs >= WATCH_INTERVAL_MS;
+  }
+
+  /** The process was paused: who knows what happened meanwhile. */
+  expire(): void {
+    this.#lookedMs = Number.NEGATIVE_INFINITY;
   }
 
   /** Looks, if that is due. Rejects as `look` does. */

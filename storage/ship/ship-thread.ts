@@ -49,6 +49,8 @@ export type ShipMessage =
 
 /** How often the log on this disk is looked at. */
 const LOOK_INTERVAL_MS = 1000;
+/** Who did not look for so long was paused: the process, or its machine. */
+const PAUSE_MS = 5000;
 /** A store that is back is noticed within this time: the log must not wait long. */
 const LONGEST_RETRY_MS = 30_000;
 
@@ -78,6 +80,7 @@ class ShipLoop {
   readonly #tidyBackoff: Backoff;
   /** What the log has on disk, in bytes since the start. */
   #durable = 0;
+  #lookedMs: number;
   #shipped = -1;
   #shippedAtMs = Number.NEGATIVE_INFINITY;
   #tidying: Promise<void> | undefined;
@@ -92,6 +95,7 @@ class ShipLoop {
   constructor(init: ShipThreadInit, world: World, post: (message: ShipMessage) => void) {
     const chance = (): number => chanceOf(world);
     this.#init = init;
+    this.#lookedMs = world.clock.monotonicMs();
     this.#words = new Int32Array(init.memory);
     this.#synced = new BigUint64Array(init.memory, init.addresses.synced, 1);
     this.#world = world;
@@ -144,6 +148,9 @@ class ShipLoop {
 
   /** The tail first: where the log is synced up to is then at least as far. */
   #look(): void {
+    const now = this.#world.clock.monotonicMs();
+    if (now - this.#lookedMs >= PAUSE_MS) this.#shipper?.expireWatch();
+    this.#lookedMs = now;
     const tail = Atomics.load(this.#words, this.#init.addresses.tail >> 2);
     const synced = Atomics.load(this.#synced, 0);
     this.#durable += (tail - this.#durable) >>> 0;

@@ -102,6 +102,11 @@ export class Shipper {
     this.#local.look(synced);
   }
 
+  /** See EpochWatch.expire. */
+  expireWatch(): void {
+    this.#watch.expire();
+  }
+
   /** Blocks cut before this checkpoint are in the bucket. */
   release(checkpoint: number): void {
     this.#released = Math.max(this.#released, checkpoint);

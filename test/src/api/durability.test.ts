@@ -38,6 +38,24 @@ test('while it replays, the status has the segments as in Prometheus', async () 
       replayedBytes: 41,
       totalBytes: 100,
       sync: 'commit',
+      ack: 'local',
     },
   });
+});
+
+test('with --wal.ack=bucket a write and the status say so', async () => {
+  await using api = await serveDatabase({ settings: { walAck: 'bucket', walAckIntervalMs: 50 } });
+  const written = await fetch(`${api.url}/api/v1/write`, { method: 'POST', headers: HEADERS, body: body() });
+  expect([written.status, written.headers.get('durability')]).toEqual([204, 'bucket']);
+  const status = await fetch(`${api.url}/api/v1/status/walreplay`);
+  expect(await status.json()).toMatchObject({ data: { ack: 'bucket', ackIntervalSeconds: 0.05 } });
+});
+
+test('while it restores, it says how far it is', async () => {
+  await using api = await serve({ restoreProgress: () => ({ bytes: 41, totalBytes: 100 }) });
+  const ready = await fetch(`${api.url}/-/ready`);
+  expect([ready.status, await ready.text()]).toEqual([
+    503,
+    expect.stringContaining('restoring from the bucket: 41 % (41 of 100 bytes)'),
+  ]);
 });
