@@ -46,6 +46,8 @@ export interface Machine {
   readonly executor: Executor;
   readonly walSegmentBytes?: number;
   readonly bucket?: BucketLocation;
+  /** SQLite works on the machine's own disk, past `fileSystem`. */
+  readonly isCatalogInMemory?: boolean;
 }
 
 const REAL_MACHINE: Machine = { fileSystem: nodeFileSystem, executor: workerExecutor };
@@ -213,7 +215,7 @@ function openDatabase(
     ship,
     host: hostname(),
     directory,
-    catalogPath: join(directory, 'catalog.sqlite'),
+    ...(machine.isCatalogInMemory ? {} : { catalogPath: join(directory, 'catalog.sqlite') }),
     memoryBudgetBytes: settings.memoryBudgetBytes,
     externalLabels: settings.externalLabels,
     tenantLabelName: settings.tenantLabelName,

@@ -13,10 +13,12 @@ process.on('SIGUSR2', () => {
   for (let i = 0; i < 2 * POOL_THREADS; i++) pbkdf2('password', 'salt', ENDLESS, 64, 'sha512', () => {});
 });
 
-const { segmentBytes, bucket } = machineOptions;
+const { segmentBytes, bucket, isUnsynced = false } = machineOptions;
 const machine = {
   fileSystem: machineFileSystem,
   executor: workersOf(moduleUrl('./machine-worker', import.meta.url)),
+  // SQLite would sync what the disk is not to sync.
+  isCatalogInMemory: isUnsynced,
   ...(bucket === undefined ? {} : { bucket: killingBucket(bucket) }),
   ...(segmentBytes === undefined ? {} : { walSegmentBytes: segmentBytes }),
 };
