@@ -70,6 +70,11 @@ export class RestoreChoiceError extends StorageError {
     super('invalid', message);
     this.instances = instances;
   }
+
+  /** Whether nobody has shipped a log at all. */
+  get isEmpty(): boolean {
+    return this.instances.every(({ epochs }) => newestLog(epochs) === undefined);
+  }
 }
 
 /**
@@ -104,7 +109,10 @@ interface Chosen {
 }
 
 function choose(instances: readonly ShippedInstance[], { instance: wanted, epoch }: RestoreOptions): Chosen {
-  const candidates = wanted === undefined ? instances : instances.filter(({ instance }) => instance === wanted);
+  // Who has opened an epoch and shipped nothing has nothing to restore.
+  const candidates = instances.filter(({ instance, epochs }) =>
+    wanted === undefined ? newestLog(epochs) !== undefined : instance === wanted,
+  );
   const [candidate, second] = candidates;
   if (candidate === undefined) {
     const whose = wanted === undefined ? 'no instance' : `no instance ${wanted}`;

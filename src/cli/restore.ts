@@ -74,7 +74,7 @@ export async function restoreFirst(
     log.info('restored from the bucket', { instance: report.instance, from, epoch, bytes, records });
     for (const damage of damages) log.warn('a restored log is not whole', { damage });
   } catch (error) {
-    const isEmpty = error instanceof RestoreChoiceError && error.instances.length === 0;
+    const isEmpty = error instanceof RestoreChoiceError && error.isEmpty;
     if (!isEmpty || instance !== undefined) throw error;
     log.warn('nothing to restore: no log is in the bucket, and the data directory begins empty');
   }
