@@ -5,7 +5,6 @@
 import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { BlobServiceClient } from '@azure/storage-blob';
 import { freePort, Program } from './program.ts';
 import { SwiftServer } from './swift.ts';
@@ -15,9 +14,7 @@ const cache: string =
   process.env.VARVE_OBJECTSTORES ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'varve-objectstores');
 const swiftRoot: string = join(cache, 'swift');
 const fakeGcsServer: string = join(cache, 'bin/fake-gcs-server');
-const azurite: string = fileURLToPath(
-  new URL('../emulators/node_modules/azurite/dist/src/blob/main.js', import.meta.url),
-);
+const azurite: string = join(import.meta.dirname, '../emulators/node_modules/azurite/dist/src/blob/main.js');
 
 /** What this machine has. With CI=true a test that is skipped for want of one fails the run. */
 export const objectStores: { readonly swift: boolean; readonly gcs: boolean; readonly azurite: boolean } = {
