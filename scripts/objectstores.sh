@@ -33,7 +33,7 @@ install_swift() {
   rm -rf "$CACHE/swift" "$CACHE/packages"
   mkdir -p "$CACHE/swift" "$CACHE/packages"
   # shellcheck disable=SC2086 # a list of words
-  (cd "$CACHE/packages" && { apt-get download $SWIFT_PACKAGES || { apt-get update && apt-get download $SWIFT_PACKAGES; }; }) >&2
+  (cd "$CACHE/packages" && { apt-get -qq download $SWIFT_PACKAGES || { apt-get -qq update && apt-get -qq download $SWIFT_PACKAGES; }; }) >&2
   for package in "$CACHE"/packages/*.deb; do dpkg -x "$package" "$CACHE/swift"; done
   rm -rf "$CACHE/packages"
   touch "$CACHE/swift/complete"
@@ -47,7 +47,7 @@ install_fake_gcs_server() {
 
 install_azurite() {
   [ test/emulators/node_modules/.package-lock.json -nt test/emulators/package-lock.json ] && return
-  npm ci --prefix test/emulators --ignore-scripts --no-audit --no-fund
+  npm ci --prefix test/emulators --ignore-scripts --no-audit --no-fund --loglevel=error
 }
 
 # One waits for the network most of the time, one builds.

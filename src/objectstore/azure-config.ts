@@ -73,7 +73,9 @@ export function parseAzureConfig(node: ConfigNode, prefix: string, reading: Conf
     maxAttempts: countOf(pipeline.max_tries, countOf(given.max_retries, DEFAULT_ATTEMPTS - 1) + 1),
     retryDelayMs: pipeline.retry_delay?.parsed(parseDuration) || 500,
     maxRetryDelayMs: pipeline.max_retry_delay?.parsed(parseDuration) || 20_000,
-    http: parseHttpConfig(given.http_config, reading),
+    http: parseHttpConfig(given.http_config, reading, {
+      tls_handshake_timeout: 'response_header_timeout counts then, too',
+    }),
   };
 }
 

@@ -179,43 +179,56 @@ class GcsBucket implements Bucket {
     }
   }
 
-  /** The store says after each chunk how far it has come: a chunk of which the answer was lost is not sent again. */
+  /** The store says after each chunk how far it has come, and is asked that when a chunk got no answer. */
   async #sendChunks(session: string, content: ObjectContent, call: GcsCall): Promise<GcsObject> {
-    const { bytes: size } = content;
-    const { chunkBytes, maxAttempts } = this.#store.config;
+    const { world, config } = this.#store;
+    const plan = { attempts: config.maxAttempts, ...DEFAULT_DELAYS };
     let offset = 0;
-    for (let failures = 0; ; ) {
-      try {
-        const length = failures === 0 ? Math.min(chunkBytes, size - offset) : 0;
-        const answer = await this.#sendChunk(session, { offset, body: content.read(offset, length), size }, call);
-        if (answer.status !== RESUME_INCOMPLETE) return jsonOf(answer);
-        offset = Number(/^bytes=0-(\d+)$/.exec(answer.headers.get('range') ?? '')?.[1] ?? -1) + 1;
-        failures = 0;
-      } catch (error) {
-        const isWorthwhile = error instanceof StorageError && error.kind === 'unavailable';
-        if (!isWorthwhile || ++failures >= maxAttempts) throw error;
+    let isUnsure = false;
+    const advance = async (): Promise<GcsAnswer> => {
+      if (isUnsure) {
+        const answer = await this.#sendChunk(session, { offset, length: 0 }, content, call);
+        if (answer.status !== RESUME_INCOMPLETE) return answer;
+        offset = arrivedBytes(answer);
       }
-    }
+      isUnsure = true;
+      const length = Math.min(config.chunkBytes, content.bytes - offset);
+      const answer = await this.#sendChunk(session, { offset, length }, content, call);
+      if (answer.status !== RESUME_INCOMPLETE) return answer;
+      if (arrivedBytes(answer) <= offset) {
+        throw new StorageError('unavailable', `${this.description}: ${call.what}: the upload does not advance`);
+      }
+      offset = arrivedBytes(answer);
+      isUnsure = false;
+      return answer;
+    };
+    let answer: GcsAnswer;
+    do {
+      answer = await withDeadline(world.clock, config.chunkBytes, (signal) =>
+        withRetries(plan, world, advance, signal),
+      );
+    } while (answer.status === RESUME_INCOMPLETE);
+    return jsonOf(answer);
   }
 
-  /** An empty body asks how far the upload has come. */
+  /** One try. A range of no bytes asks how far the upload has come. */
   async #sendChunk(
     session: string,
-    { offset, body, size }: { readonly offset: number; readonly body: Uint8Array; readonly size: number },
+    { offset, length }: ObjectRange,
+    content: ObjectContent,
     call: GcsCall,
   ): Promise<GcsAnswer> {
-    const range = body.length === 0 ? '*' : `${offset}-${offset + body.length - 1}`;
+    const range = length === 0 ? '*' : `${offset}-${offset + length - 1}`;
     const request: GcsRequest = {
       operation: 'put',
       method: 'PUT',
       url: session,
-      headers: { 'Content-Range': `bytes ${range}/${size}` },
-      body,
-      contentBytes: body.length,
+      headers: { 'Content-Range': `bytes ${range}/${content.bytes}` },
+      body: content.read(offset, length),
+      contentBytes: length,
       alsoStatus: RESUME_INCOMPLETE,
     };
-    const attempts = body.length === 0 ? this.#store.config.maxAttempts : 1;
-    return await this.#send(request, call, body.length, attempts);
+    return await this.#send(request, call, length, 1);
   }
 
   async *#pages(prefix: string, delimiter: '/' | undefined): AsyncIterable<Page> {
@@ -283,6 +296,11 @@ class GcsBucket implements Bucket {
       throw gcsError(error, call);
     }
   }
+}
+
+/** How many bytes of an upload the store says that it has. */
+function arrivedBytes({ headers }: GcsAnswer): number {
+  return Number(/^bytes=0-(\d+)$/.exec(headers.get('range') ?? '')?.[1] ?? -1) + 1;
 }
 
 interface GcsPage {

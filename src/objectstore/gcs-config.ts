@@ -50,7 +50,9 @@ export function parseGcsConfig(node: ConfigNode, prefix: string, reading: Config
     chunkBytes: Math.ceil(chunkBytes / CHUNK_UNIT_BYTES) * CHUNK_UNIT_BYTES,
     pageObjects: PAGE_OBJECTS,
     maxAttempts: countOf(given.max_retries, DEFAULT_ATTEMPTS - 1) + 1,
-    http: parseHttpConfig(given.http_config, reading),
+    http: parseHttpConfig(given.http_config, reading, {
+      tls_handshake_timeout: 'response_header_timeout counts then, too',
+    }),
   };
 }
 

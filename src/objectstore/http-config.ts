@@ -9,7 +9,7 @@ import { type ConfigReading, countOf, fileOf, textOf, warnWithoutEffect } from '
 export interface HttpConfig {
   /** Without a byte in either direction for so long, a request is given up; 0: never. */
   readonly idleTimeoutMs: number;
-  /** For name, connection and TLS handshake together. */
+  /** For name, connection and TLS handshake together; S3 only. */
   readonly connectTimeoutMs: number;
   /** How long a connection that is not used is kept. */
   readonly keepAliveMs: number;
@@ -38,8 +38,12 @@ export const DEFAULT_HTTP_CONFIG: HttpConfig = {
   tls: { isVerified: true, ca: undefined, certificate: undefined, key: undefined, serverName: undefined },
 };
 
-/** Reads `http_config`. Throws ConfigError. */
-export function parseHttpConfig(node: ConfigNode | undefined, reading: ConfigReading): HttpConfig {
+/** Reads `http_config`. `withoutEffect` says why a key changes nothing for one store. Throws ConfigError. */
+export function parseHttpConfig(
+  node: ConfigNode | undefined,
+  reading: ConfigReading,
+  withoutEffect: Readonly<Record<string, string>> = {},
+): HttpConfig {
   if (node === undefined) return DEFAULT_HTTP_CONFIG;
   const given = node.fields(
     'idle_conn_timeout',
@@ -57,6 +61,7 @@ export function parseHttpConfig(node: ConfigNode | undefined, reading: ConfigRea
     expect_continue_timeout: 'response_header_timeout counts then, too',
     max_idle_conns: 'there is one host, and max_idle_conns_per_host counts',
     disable_compression: 'nothing is compressed on the way',
+    ...withoutEffect,
   });
   const defaults = DEFAULT_HTTP_CONFIG;
   return {

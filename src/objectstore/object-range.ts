@@ -3,7 +3,6 @@ import { StorageError } from '../../storage/index.ts';
 
 export interface ObjectRange {
   readonly offset: number;
-  /** At least 1. */
   readonly length: number;
 }
 

@@ -16,7 +16,7 @@ export type Tampering =
   /** The store does what is asked, and the connection breaks before its answer. */
   | 'lose-answer'
   /** The request does not come to the store. */
-  | { readonly status: number; readonly body: string }
+  | { readonly status: number; readonly body: string; readonly headers?: Readonly<Record<string, string>> }
   /** The answer breaks off. */
   | { readonly cutAfterBytes: number }
   /** The answer of the store, changed. */
@@ -31,6 +31,7 @@ export interface Answer {
 export interface Question {
   readonly method: string;
   readonly url: string;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
 }
 
 export class TamperingProxy implements AsyncDisposable {
@@ -63,14 +64,17 @@ export class TamperingProxy implements AsyncDisposable {
   }
 
   async #onRequest(question: IncomingMessage, reply: ServerResponse): Promise<void> {
-    const asked = { method: question.method ?? '', url: question.url ?? '' };
+    const asked = { method: question.method ?? '', url: question.url ?? '', headers: question.headers };
     this.questions.push(`${asked.method} ${asked.url}`);
     const tampering = this.decide(asked);
     try {
       const body = await bodyOf(question);
       if (tampering === 'hang') return;
       if (typeof tampering === 'object' && 'status' in tampering) {
-        reply.writeHead(tampering.status, { 'Content-Length': Buffer.byteLength(tampering.body) });
+        reply.writeHead(tampering.status, {
+          ...tampering.headers,
+          'Content-Length': Buffer.byteLength(tampering.body),
+        });
         reply.end(tampering.body);
         return;
       }

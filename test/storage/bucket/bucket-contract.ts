@@ -48,8 +48,8 @@ export function testBucket(
     const bucket = await make();
     expect(await names(bucket, '')).toEqual([]);
     expect(await bucket.directories('')).toEqual([]);
-    for (const call of [bucket.get('a/b'), bucket.getRange('a/b', 0, 1), bucket.size('a/b')])
-      await expect(call).rejects.toMatchObject({ kind: 'not-found', message: expect.stringContaining('a/b') });
+    for (const call of [() => bucket.get('a/b'), () => bucket.getRange('a/b', 0, 1), () => bucket.size('a/b')])
+      await expect(call()).rejects.toMatchObject({ kind: 'not-found', message: expect.stringContaining('a/b') });
     expect(bucket.description).not.toBe('');
   });
 
