@@ -93,7 +93,7 @@ class Simulation {
       if (this.#bucket !== undefined && this.#database.stats().syncs === 0) await this.#repair();
       if (this.#bucket !== undefined && this.#database.stats().syncs === 0) throw new Error('the power went off');
       this.#reader = openReader(this.#database.readerInit(), this.#machine);
-      await this.#check((model, answer) => model.settle(answer));
+      await this.#check((model, answer) => model.settle(answer, this.#isLossy));
       for (let step = this.#below(40); step > 0 && !fileSystem.isOff; step--) await this.#step();
       if (!fileSystem.isOff) await this.#check();
       this.removed += this.#database.stats().seriesRemoved;

@@ -62,12 +62,17 @@ export class SampleModel {
     return faults;
   }
 
-  /** After a restart nothing is in the balance any more: what is there stays, what is not does not come. */
-  settle(answer: SeriesMap): void {
+  /**
+   * After a restart nothing is in the balance any more: what is there stays, what is not does not come. If the machine may be
+   * lost, only what was acknowledged is sure to stay.
+   */
+  settle(answer: SeriesMap, isLossy = false): void {
+    const before = new Map(this.#series);
     this.#series.clear();
     for (const [labels, { timestamps, bits }] of answer) {
       timestamps.forEach((timestampMs, i) => {
-        this.#at(labels).set(timestampMs, { values: new Set([bits[i] as bigint]), isPromised: true });
+        const isPromised = !isLossy || before.get(labels)?.get(timestampMs)?.isPromised === true;
+        this.#at(labels).set(timestampMs, { values: new Set([bits[i] as bigint]), isPromised });
       });
     }
   }
