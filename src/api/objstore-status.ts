@@ -1,4 +1,4 @@
-/** What the bucket holds, was asked and costs, and how long the disk will do. Spec: docs/formats/status.md. */
+/** What the bucket holds, was asked and costs, and how long the disk will do. Spec: docs/formats/objstore-status.md. */
 import type { FastifyInstance } from 'fastify';
 import type { Database } from '../../storage/index.ts';
 import type { Account } from '../objectstore/account.ts';

@@ -8,7 +8,7 @@
  *   egress_per_gb: 0
  *   storage_per_gb_month: 0.02
  *
- * A delete costs nothing anywhere. A GB is 2^30 bytes, as the stores bill it. Source of the list: docs/formats/status.md.
+ * A delete costs nothing anywhere. A GB is 2^30 bytes, as the stores bill it. Source of the list: docs/formats/objstore-status.md.
  */
 import type { BucketOperation, OperationUsage } from '../../storage/index.ts';
 import { type ConfigNode, parseConfig } from '../config/config-node.ts';
