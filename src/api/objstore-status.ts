@@ -22,17 +22,17 @@ export function addObjstoreStatusRoute(app: FastifyInstance, service: Service): 
 /** Times are RFC 3339; null: not known yet, or never. */
 function reportOf(database: Database, account: Account): object {
   const stats = database.stats();
-  const { states, leftAlone } = database.blockUsage();
-  const forecast = account.forecast(database);
+  const usage = database.blockUsage();
+  const forecast = account.forecast(stats, usage);
   return {
     bucket: bucketReport(account, stats),
     usage: usageReport(account),
     cost: costReport(account, forecast),
-    blocks: states,
+    blocks: usage.states,
     backlog: { blocks: stats.backlogBlocks, bytes: stats.backlogBytes, seconds: stats.backlogSeconds },
     quarantined: database.quarantinedBlocks(),
     leftAlone: {
-      blocks: leftAlone.map(({ ulid, state, bucketDirectory, tenant, bytes, reason, firstSeenMs }) => ({
+      blocks: usage.leftAlone.map(({ ulid, state, bucketDirectory, tenant, bytes, reason, firstSeenMs }) => ({
         ulid,
         state,
         directory: bucketDirectory,

@@ -2,7 +2,15 @@
  * The account of a server: what its bucket was asked and what that costs, when its disk will be full, and what went wrong
  * last. It watches the space on the disk by the hour, and writes a line into the log each day.
  */
-import type { BucketUsage, Clock, Database, DatabaseEvent, OperationUsage } from '../../storage/index.ts';
+import type {
+  BlockUsage,
+  BucketUsage,
+  Clock,
+  Database,
+  DatabaseEvent,
+  DatabaseStats,
+  OperationUsage,
+} from '../../storage/index.ts';
 import type { Log } from '../telemetry/log.ts';
 import { BUCKET_FORECAST_DAYS, type Forecast, forecast, type SpaceSample } from './forecast.ts';
 import { type Prices, type StoreType, storageCost, totalCost, type UsageCost } from './prices.ts';
@@ -102,9 +110,11 @@ export class Account {
     });
   }
 
-  forecast(database: AccountedDatabase): Forecast {
-    const { freeBytes, minFreeBytes, localBlockBytes, backlogBytes } = database.stats();
-    const { ownGrowth, bucketGrowth, bucketBytes } = database.blockUsage();
+  /** From what the engine says now. */
+  forecast(
+    { freeBytes, minFreeBytes, localBlockBytes, backlogBytes }: DatabaseStats,
+    { ownGrowth, bucketGrowth, bucketBytes }: BlockUsage,
+  ): Forecast {
     return forecast({
       own: ownGrowth,
       availableBytes: Math.max(0, freeBytes - minFreeBytes),
@@ -141,7 +151,7 @@ export class Account {
   }
 
   #logForecast(database: AccountedDatabase): void {
-    const expected = this.forecast(database);
+    const expected = this.forecast(database.stats(), database.blockUsage());
     const { blockBytesADay, otherBytesADay, availableBytes, daysUntilFull, daysWithoutBucket } = expected.disk;
     if (blockBytesADay === undefined) return;
     this.#loggedMs = this.#clock.monotonicMs();

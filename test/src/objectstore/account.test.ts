@@ -1,6 +1,7 @@
 /** The account of an engine on a simulated machine, whose bucket counts by itself what it is asked. */
 import { beforeAll, expect, test } from 'vitest';
 import { Account } from '../../../src/objectstore/account.ts';
+import type { Forecast } from '../../../src/objectstore/forecast.ts';
 import { LIST_PRICES } from '../../../src/objectstore/prices.ts';
 import { createLog } from '../../../src/telemetry/log.ts';
 import { openBucketAt } from '../../../storage/bucket/bucket-location.ts';
@@ -90,15 +91,14 @@ test('the rows are what the bucket was asked, and cost what the prices say', asy
     opened.database.stats().uploadedBytes,
   );
 
-  const forecast = account.forecast(opened.database);
+  const forecastNow = (): Forecast => account.forecast(opened.database.stats(), opened.database.blockUsage());
+  const forecast = forecastNow();
   expect(forecast.bucket?.bytes).toBe(opened.database.blockUsage().bucketBytes);
   expect(account.monthlyCost(forecast)?.usage).toBeUndefined();
   machine.clock.advance(HOUR_MS);
   await machine.turns();
   const puts = control.count('put') + control.count('list');
-  expect(account.monthlyCost(account.forecast(opened.database))?.usage?.requests).toBeGreaterThan(
-    (puts / 1000) * 0.005 * 24 * 20,
-  );
+  expect(account.monthlyCost(forecastNow())?.usage?.requests).toBeGreaterThan((puts / 1000) * 0.005 * 24 * 20);
 });
 
 test('what is in the bucket and no block of ours is listed, and left alone', async () => {
