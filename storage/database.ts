@@ -6,6 +6,7 @@ import type { BlockMeta } from './block/meta.ts';
 import type { BucketLocation } from './bucket/bucket-location.ts';
 import { Quarantine, type QuarantinedBlock } from './bucket/quarantine.ts';
 import type { BlockEvent } from './catalog/block-event.ts';
+import type { BlockUsage } from './catalog/block-usage.ts';
 import { type BlockSettings, Blocks, type BlocksStats } from './catalog/blocks.ts';
 import type { CatalogEntry } from './catalog/catalog.ts';
 import { type CheckpointerParts, HeadCheckpointer } from './compact/head-checkpointer.ts';
@@ -154,6 +155,8 @@ export interface DatabaseStats extends BlocksStats, ShipStats {
   readonly walFailing: number;
   /** Of the disk with the data directory. */
   readonly freeBytes: number;
+  /** Of these, what writes leave. */
+  readonly minFreeBytes: number;
   /** 1 while writes are refused for want of space. */
   readonly shortOfSpace: number;
   readonly cuts: number;
@@ -339,6 +342,11 @@ export class Database {
     return this.#parts.blocks.entries();
   }
 
+  /** How much space blocks take, and how fast they become more. Looks at every block: to be asked rarely. */
+  blockUsage(): BlockUsage {
+    return this.#parts.blocks.usage();
+  }
+
   /** The names of the blocks that are on this disk only, oldest first; none if no bucket is configured. */
   blocksNotUploaded(): string[] {
     return this.#parts.blocks.notUploaded();
@@ -397,6 +405,7 @@ export class Database {
       walSegments: checkpointer.segments,
       walFailing: wal.failure === undefined ? 0 : 1,
       freeBytes: fileSystem.volume(directory).freeBytes,
+      minFreeBytes: wal.minFreeBytes,
       shortOfSpace: wal.shortage === undefined ? 0 : 1,
       cuts: cutter.count,
       checkpoints: checkpointer.count,

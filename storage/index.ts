@@ -9,10 +9,11 @@ export {
   type ObjectContent,
 } from './bucket/bucket.ts';
 export { type BucketLocation, type BucketWorld, type OpenBucket, openBucketAt } from './bucket/bucket-location.ts';
-export { type BucketOperation, BucketUsage } from './bucket/bucket-usage.ts';
+export { type BucketOperation, BucketUsage, type OperationUsage } from './bucket/bucket-usage.ts';
 export { DirectoryBucket } from './bucket/directory-bucket.ts';
 export { checkedName } from './bucket/object-name.ts';
 export type { BlockEvent } from './catalog/block-event.ts';
+export type { BlockGrowth, BlockUsage } from './catalog/block-usage.ts';
 export { type MergedSamples, mergeChunks, mergeSamples } from './chunk/merge-chunks.ts';
 export { isRestorable } from './data-directory.ts';
 export { Database, type DatabaseEvent, type DatabaseOptions, type DatabaseStats } from './database.ts';

@@ -16,6 +16,7 @@ import { addLabelRoutes } from './labels.ts';
 import { Listener, type RequestTimeouts } from './listener.ts';
 import { addMetadataRoute } from './metadata.ts';
 import { notFoundText } from './not-found.ts';
+import { addObjstoreStatusRoute } from './objstore-status.ts';
 import { addOtlpRoutes } from './otlp.ts';
 import { addReadRoutes } from './read.ts';
 import { lingerBeforeClose } from './request-body.ts';
@@ -162,6 +163,7 @@ function createApp(service: Service): FastifyInstance {
       const intake = new Intake(service);
       addStatusRoutes(scope, service);
       addHaStatusRoute(scope, service);
+      addObjstoreStatusRoute(scope, service);
       addWriteRoutes(scope, service, intake);
       addOtlpRoutes(scope, service, intake);
       addReadRoutes(scope, service);

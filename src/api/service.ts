@@ -2,6 +2,7 @@
 import type { Clock, Database, WriteOutcome } from '../../storage/index.ts';
 import { limitsOf } from '../config/limits-config.ts';
 import type { ServeSettings } from '../config/settings.ts';
+import { Account } from '../objectstore/account.ts';
 import type { ReaderPool, ReaderPoolStats } from '../read/reader-pool.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
@@ -56,6 +57,8 @@ export interface ServiceOptions {
   readonly maxTenants?: number | undefined;
   /** What --receive.limits-config-file says; undefined: there is none. */
   readonly limits?: LimitsSource | undefined;
+  /** What the bucket costs and how long the disk will do; undefined: there is no bucket, and nothing is watched. */
+  readonly account?: Account | undefined;
   /** Reads the configuration files anew; rejects with ConfigError. undefined: there are none. */
   readonly reload?: () => Promise<void>;
 }
@@ -82,6 +85,7 @@ export class Service {
   readonly onQuit: () => void;
   readonly reload: (() => Promise<void>) | undefined;
   readonly senders: Senders;
+  readonly account: Account;
   readonly limits: LimitsSource;
   readonly maxTenants: number;
   readonly #replayProgress: () => ReplayProgress | undefined;
@@ -97,6 +101,7 @@ export class Service {
     this.onQuit = options.onQuit;
     this.reload = options.reload;
     this.senders = new Senders(options.clock);
+    this.account = options.account ?? new Account(options);
     this.limits = options.limits ?? NO_LIMITS;
     this.maxTenants = options.maxTenants ?? MAX_TENANTS;
     this.#replayProgress = options.replayProgress ?? (() => undefined);

@@ -14,11 +14,13 @@ import { secretText } from '../config/secret.ts';
 import type { ServeSettings } from '../config/settings.ts';
 import { parseBucketConfig } from '../objectstore/bucket-config.ts';
 import { bucketLocation } from '../objectstore/open-bucket.ts';
+import type { StoreType } from '../objectstore/prices.ts';
 import { probeBucket } from '../objectstore/probe.ts';
 import { readConfigFile } from './read-config-file.ts';
 
 export interface ConfiguredBucket {
   readonly location: BucketLocation;
+  readonly type: StoreType;
   readonly warnings: readonly string[];
   /** Of a bucket that is a directory. */
   readonly directory: string | undefined;
@@ -40,7 +42,7 @@ export async function configuredBucket(
     readFile: (path) => readFileSync(path),
   });
   const directory = config.type === 'FILESYSTEM' ? resolve(config.directory) : undefined;
-  return { location: bucketLocation(config), warnings, directory };
+  return { location: bucketLocation(config), type: config.type, warnings, directory };
 }
 
 /** The bucket as the engine is to see it: the one in the data directory needs no uploads. */

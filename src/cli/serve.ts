@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import {
   type BucketLocation,
   Database,
+  type DatabaseEvent,
   type Executor,
   type FileSystem,
   nodeFileSystem,
@@ -26,12 +27,14 @@ import type { RelabelRule } from '../ingest/relabel.ts';
 import { parseRelabelConfig } from '../ingest/relabel-config.ts';
 import { RelabelPolicy } from '../ingest/relabel-policy.ts';
 import { DEFAULT_READER_POOL_SETTINGS, ReaderPool } from '../read/reader-pool.ts';
+import { exportBucketUsage } from '../telemetry/bucket-metrics.ts';
 import { DatabaseJournal } from '../telemetry/database-journal.ts';
 import { exportDatabase } from '../telemetry/database-metrics.ts';
 import { createLog, type Log } from '../telemetry/log.ts';
 import { Metrics } from '../telemetry/metrics.ts';
 import { VERSION } from '../telemetry/version.ts';
 import { WebConfigFile } from '../web/web-config-file.ts';
+import { configuredPrices, openAccount } from './account.ts';
 import { banner, firstWriteText } from './banner.ts';
 import { type ConfiguredBucket, checkBucket, configuredBucket, engineBucket, shipSettings } from './bucket.ts';
 import { EXIT } from './exit-codes.ts';
@@ -63,6 +66,7 @@ export async function serve(settings: ServeSettings, machine: Machine = REAL_MAC
   const limits = await openLimits(settings);
   const relabelConfig = await openRelabelConfig(settings);
   const bucket = await configuredBucket(settings);
+  const prices = await configuredPrices(settings, bucket?.type);
   const dataDirectory = openStoragePath(settings.storagePath);
   const log = standardErrorLog(settings);
   const stop = new StopRequest(log);
@@ -80,10 +84,16 @@ export async function serve(settings: ServeSettings, machine: Machine = REAL_MAC
   const reloader = openReloader(files, log, metrics);
   const location = engineBucket(bucket, dataDirectory) ?? machine.bucket;
   const ship = shipSettings(settings, location, { bucketDirectory: bucket?.directory, dataDirectory });
+  const account = openAccount({ clock: systemClock, log, prices, bucket, location });
+  if (account.bucket !== undefined) exportBucketUsage(metrics, account.bucket.usage);
+  const onEvent = (event: DatabaseEvent): void => {
+    journal.record(event);
+    account.note(event);
+  };
   let restoreProgress: RestoreProgress | undefined;
   const opening = restoreFirst(settings, { directory: dataDirectory, location, log }, (progress) => {
     restoreProgress = progress;
-  }).then(() => openDatabase(settings, machine, journal, { directory: dataDirectory, relabelConfig, location, ship }));
+  }).then(() => openDatabase(settings, machine, onEvent, { directory: dataDirectory, relabelConfig, location, ship }));
   let readers: ReaderPool | undefined;
   const starting = startServer({
     settings,
@@ -101,6 +111,7 @@ export async function serve(settings: ServeSettings, machine: Machine = REAL_MAC
     onQuit: () => stop.make('POST /-/quit'),
     webConfig,
     limits,
+    account,
     ...(reloader === undefined ? {} : { reload: () => reloader.reload('POST /-/reload') }),
   });
 
@@ -110,8 +121,10 @@ export async function serve(settings: ServeSettings, machine: Machine = REAL_MAC
     if (running === undefined) return EXIT.ok;
     const [database, server] = running;
     exportDatabase(metrics, () => database.stats());
+    const stopAccount = account.watch(database);
     printBanner({ settings, server, webConfig, dataDirectory, bucket }, systemClock.monotonicMs() - startedMs);
     log.info('stopping', { reason: await stop.made });
+    stopAccount();
     await server.close();
     await readers?.close();
     await database.close();
@@ -203,7 +216,7 @@ interface DatabaseConfiguration {
 function openDatabase(
   settings: ServeSettings,
   machine: Machine,
-  journal: DatabaseJournal,
+  onEvent: (event: DatabaseEvent) => void,
   { directory, relabelConfig, location, ship }: DatabaseConfiguration,
 ): Promise<Database> {
   const { haReplicaLabel: replica, haClusterLabels: clusters } = settings;
@@ -243,7 +256,7 @@ function openDatabase(
     clock: systemClock,
     random: systemRandom,
     onEvent: (event) => {
-      journal.record(event);
+      onEvent(event);
       if (event.kind === 'failed') process.exit(EXIT.internal);
     },
   });

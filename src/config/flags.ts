@@ -121,6 +121,15 @@ export const SERVE_FLAGS: { readonly [Setting in keyof GivenSettings]: Flag<Give
     repeatable: false,
     parse: optional(secretOf),
   },
+  pricesFile: {
+    name: 'objstore.prices-file',
+    placeholder: '<file>',
+    description: 'What requests and bytes cost at the store, for /api/v1/status/objstore and the forecast in the log.',
+    defaults: [],
+    defaultNote: 'list prices of AWS, Google and Azure',
+    repeatable: false,
+    parse: optional(parseFilePath),
+  },
   externalLabels: {
     name: 'label',
     placeholder: '<name="value">',

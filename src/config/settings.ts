@@ -36,6 +36,8 @@ export interface ServeSettings {
   readonly objstoreConfig: Secret | undefined;
   /** --objstore.config-file, as given; undefined: none. */
   readonly objstoreConfigFile: string | undefined;
+  /** --objstore.prices-file, as given; undefined: list prices. */
+  readonly pricesFile: string | undefined;
   /** --label, as the engine's Labels: [name, value, …] sorted by name. */
   readonly externalLabels: readonly string[];
   /** --head.memory-budget */

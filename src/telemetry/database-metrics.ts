@@ -40,6 +40,7 @@ const DATABASE_METRICS: { readonly [Name in Figure]: DatabaseMetric } = {
   walSegments: gauge('wal_segments', 'Segments of the WAL that are kept.'),
   walFailing: gauge('wal_failing', '1 while the WAL cannot be written, and writes get 503.'),
   freeBytes: gauge('storage_free_bytes', 'Free space on the disk with the data directory.'),
+  minFreeBytes: gauge('storage_min_free_bytes', 'Below so much free space writes get 503.'),
   shortOfSpace: gauge('storage_short_of_space', '1 while writes get 503 because the disk is nearly full.'),
   cuts: counter('head_cuts_total', 'Blocks cut from the head.'),
   checkpoints: counter('wal_checkpoints_total', 'Checkpoints of the WAL that were written.'),

@@ -89,6 +89,20 @@ export class Metrics {
     });
   }
 
+  /** A counter for each set of labels that `read` gives, with its value. */
+  countersFrom(
+    options: MetricOptions,
+    read: () => Iterable<{ readonly labels: MetricLabels; readonly value: number }>,
+  ): void {
+    const counter: Counter = new Counter({
+      ...this.#configuration(options),
+      collect: () => {
+        counter.reset();
+        for (const { labels, value } of read()) counter.inc(labels, value);
+      },
+    });
+  }
+
   /** A gauge that something else keeps; see counterFrom. */
   gaugeFrom(options: MetricOptions, read: () => number | undefined): void {
     const gauge: Gauge = new Gauge({

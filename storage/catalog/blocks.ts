@@ -10,6 +10,7 @@ import type { Random } from '../io/random.ts';
 import { ulidTimeMs } from '../lib/ulid.ts';
 import type { TimeRange } from '../model/time-range.ts';
 import type { BlockEvent } from './block-event.ts';
+import { type BlockUsage, blockUsage } from './block-usage.ts';
 import { BucketBlocks, type BucketSettings, type BucketStats } from './bucket-blocks.ts';
 import { Catalog, type CatalogEntry, type CatalogRules } from './catalog.ts';
 import { LocalBlocks } from './local-blocks.ts';
@@ -127,6 +128,11 @@ export class Blocks {
   /** All that is known, by name; for people. */
   entries(): CatalogEntry[] {
     return this.#catalog.entries();
+  }
+
+  /** See BlockUsage. */
+  usage(): BlockUsage {
+    return blockUsage(this.#catalog, this.#options.clock.nowMs());
   }
 
   /** The time in the greatest name of a block that was cut here; -1 if there is none. */

@@ -67,6 +67,10 @@ const MIMIR_TENANT_LABEL = '__org_id__';
 /** Whole in the bucket. */
 const IN_BUCKET = "('uploaded', 'foreign')";
 const READABLE = "('local', 'uploading', 'uploaded', 'foreign')";
+/** The columns of a CatalogEntry. */
+const ENTRY = `ulid, iif(deletion IS NULL, state, 'marked') AS state, reason, tenant, min_time AS minTimeMs,
+  max_time AS maxTimeMs, bytes, local AS localDirectory, directory AS bucketDirectory,
+  first_seen AS firstSeenMs, uploaded AS uploadedMs, deletion AS deletionMs`;
 /** Text of parsed metas that are kept, in characters. */
 const META_CACHE_CHARACTERS = 8 * 1024 * 1024;
 /** Thanos does not wait for blocks whose sources have been there long enough. */
@@ -306,12 +310,15 @@ export class Catalog {
 
   /** All that is known, by name; for people. */
   entries(): CatalogEntry[] {
+    return this.sql(`SELECT ${ENTRY} FROM blocks ORDER BY ulid`).all() as CatalogEntry[];
+  }
+
+  /** What is in the bucket and not of this instance: what is no whole block first, then blocks of others, newest first. */
+  leftAlone(limit: number): CatalogEntry[] {
     return this.sql(
-      `SELECT ulid, iif(deletion IS NULL, state, 'marked') AS state, reason, tenant, min_time AS minTimeMs,
-         max_time AS maxTimeMs, bytes, local AS localDirectory, directory AS bucketDirectory,
-         first_seen AS firstSeenMs, uploaded AS uploadedMs, deletion AS deletionMs
-       FROM blocks ORDER BY ulid`,
-    ).all() as CatalogEntry[];
+      `SELECT ${ENTRY} FROM blocks WHERE state IN ('partial', 'unread', 'unreadable', 'foreign')
+       ORDER BY state = 'foreign', ulid DESC LIMIT ?`,
+    ).all(limit) as CatalogEntry[];
   }
 
   #describe(meta: BlockMeta, coverage: BlockCoverage | undefined): void {

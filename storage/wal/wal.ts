@@ -132,6 +132,11 @@ export class Wal {
     this.#memory.storeWord(L.WAL_FLOOR, Math.ceil(bytes / MIB));
   }
 
+  /** What `keepFree` said last, in whole MiB. */
+  get minFreeBytes(): number {
+    return this.#memory.word(L.WAL_FLOOR) * MIB;
+  }
+
   get syncs(): number {
     return this.#memory.word(L.WAL_SYNCS);
   }

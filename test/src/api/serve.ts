@@ -20,6 +20,7 @@ const SETTINGS: ServeSettings = {
   storagePath: 'data',
   objstoreConfig: undefined,
   objstoreConfigFile: undefined,
+  pricesFile: undefined,
   externalLabels: [],
   memoryBudgetBytes: 256 * 1024 * 1024,
   walSync: 'commit',

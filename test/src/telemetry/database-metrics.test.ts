@@ -51,6 +51,7 @@ const stats: DatabaseStats = {
   walRecordBytes: 21,
   walReplaySeconds: 0.25,
   walReplayedSamples: 22,
+  minFreeBytes: 23,
   shortOfSpace: 0,
   haClusters: 21,
   haSwitches: 22,
