@@ -1,4 +1,6 @@
 /** `npm run bench -- <benchmark> [options]`; see README.md beside this file. */
+import { formatBucketReport, parseBucketOptions, runBucket } from './bucket.ts';
+import { type QueryOrder, runQuery } from './bucket-query.ts';
 import { formatCatalogReport, openCatalog, parseCatalogOptions, runCatalog } from './catalog.ts';
 import { formatIngestReport, type IngestReport, parseIngestOptions, runIngest } from './ingest.ts';
 import { type SendOptions, send } from './load/sender.ts';
@@ -25,6 +27,17 @@ if (benchmark === 'ingest') {
     console.error(`bench: ${error instanceof Error ? error.message : error}`);
     process.exitCode = 1;
   }
+} else if (benchmark === 'bucket') {
+  try {
+    const options = parseBucketOptions(args);
+    console.log(formatBucketReport(await runBucket(options, log), options));
+  } catch (error) {
+    console.error(`bench: ${error instanceof Error ? error.message : error}`);
+    process.exitCode = 1;
+  }
+} else if (benchmark === 'bucket-query') {
+  // Two queries in a process of their own.
+  console.log(JSON.stringify(await runQuery(JSON.parse(args[0] ?? '{}') as QueryOrder)));
 } else if (benchmark === 'catalog') {
   console.log(formatCatalogReport(runCatalog(parseCatalogOptions(args), log)));
 } else if (benchmark === 'catalog-start') {
@@ -34,7 +47,9 @@ if (benchmark === 'ingest') {
   // The load's own process, started by the others.
   console.log(JSON.stringify(await send(JSON.parse(args[0] ?? '{}') as SendOptions)));
 } else {
-  console.error('usage: npm run bench -- ingest|replay|catalog [--series N] [--steps N] …  (see bench/README.md)');
+  console.error(
+    'usage: npm run bench -- ingest|replay|bucket|catalog [--series N] [--steps N] …  (see bench/README.md)',
+  );
   process.exitCode = 2;
 }
 process.exit();

@@ -6,6 +6,7 @@ import { sumOfMetric } from '../test/support/prometheus.ts';
 import { until } from '../test/support/until.ts';
 import { Varve } from '../test/support/varve.ts';
 import { workDirectory } from './ingest.ts';
+import { sendScrape } from './load/scrape.ts';
 import { Sender } from './load/sender.ts';
 import { Source } from './load/source.ts';
 import { TEMPLATES } from './load/templates.ts';
@@ -92,21 +93,6 @@ async function fill(varve: Varve, options: ReplayOptions, log: (line: string) =>
   }
   if (sender.errors > 0) throw new Error(`${sender.errors} requests failed: ${sender.firstError}`);
   return ((await settled(varve)) - bytesAfterFirst) / (series * (steps - 1));
-}
-
-/** In bodies that are made a few at a time: all of a scrape of a million series would be half a gigabyte. */
-export async function sendScrape(
-  sender: Sender,
-  source: Source,
-  perRequest: number,
-  timestampMs: number,
-): Promise<void> {
-  for (let from = 0; from < source.count; ) {
-    const bodies: Buffer[] = [];
-    for (; from < source.count && bodies.length < 4 * CONNECTIONS; from += perRequest)
-      bodies.push(source.body(from, Math.min(source.count, from + perRequest), timestampMs));
-    await sender.sendStep(bodies);
-  }
 }
 
 /** The bytes of the log when the second copies of the definitions are in it, too. */

@@ -5,10 +5,11 @@
  */
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { sendScrape } from '../../bench/load/scrape.ts';
 import { Sender } from '../../bench/load/sender.ts';
 import { Source } from '../../bench/load/source.ts';
 import { TEMPLATES } from '../../bench/load/templates.ts';
-import { figure, sendScrape } from '../../bench/replay.ts';
+import { figure } from '../../bench/replay.ts';
 import { TemporaryDirectory } from '../support/temporary-directory.ts';
 import { until } from '../support/until.ts';
 import { Varve } from '../support/varve.ts';

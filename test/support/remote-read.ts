@@ -161,6 +161,18 @@ function* frames(body: Buffer): Generator<Buffer> {
 }
 
 async function post(base: string, query: ReadQuery, types: number[], tenant?: string): Promise<Response> {
+  const response = await requestRead(`${base}/api/v1/read`, query, types, tenant);
+  if (!response.ok) throw new Error(`remote read: ${response.status} ${await response.text()}`);
+  return response;
+}
+
+/** Whatever the server answers to one query; `url` is that of the endpoint. */
+export async function requestRead(
+  url: string,
+  query: ReadQuery,
+  types: readonly number[] = [SAMPLES],
+  tenant?: string,
+): Promise<Response> {
   const { startMs, endMs, matchers } = query;
   const request = {
     queries: [
@@ -179,9 +191,7 @@ async function post(base: string, query: ReadQuery, types: number[], tenant?: st
   };
   if (tenant !== undefined) headers['X-Scope-OrgID'] = tenant;
   const body = compressSync(ReadRequest.encode(request).finish()) as Buffer<ArrayBuffer>;
-  const response = await fetch(`${base}/api/v1/read`, { method: 'POST', headers, body });
-  if (!response.ok) throw new Error(`remote read: ${response.status} ${await response.text()}`);
-  return response;
+  return await fetch(url, { method: 'POST', headers, body });
 }
 
 function addSeries(series: SeriesMap, labels: readonly DecodedLabel[]): SampleList {

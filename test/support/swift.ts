@@ -95,6 +95,7 @@ export class SwiftServer implements AsyncDisposable {
       endpoint: `http://127.0.0.1:${this.port}`,
       region: 'us-east-1',
       forcePathStyle: true,
+      maxAttempts: 10, // On a busy machine its parts are slow to answer each other, which it says by 503.
       credentials: { accessKeyId: this.accessKey, secretAccessKey: this.secretKey },
     });
     await client.send(new CreateBucketCommand({ Bucket: name }));
