@@ -2,6 +2,7 @@
  * The engine: one data directory with all its tenants. Writes go to the head and the log, cuts turn the head into
  * blocks in the bucket, readers on other threads see both through snapshots.
  */
+import { IndexHeaders } from './block/index-headers.ts';
 import type { BlockMeta } from './block/meta.ts';
 import type { BucketLocation } from './bucket/bucket-location.ts';
 import { Quarantine, type QuarantinedBlock } from './bucket/quarantine.ts';
@@ -587,7 +588,8 @@ function makeBlocksDirectory({ fileSystem, directory }: DatabaseOptions): string
 }
 
 function openBlocks(options: DatabaseOptions, { instance }: Identity, snapshots: Snapshots): Blocks {
-  const { directory, bucket } = options;
+  const { directory, bucket, fileSystem } = options;
+  const headers = new IndexHeaders(fileSystem, headersDirectory(directory));
   return new Blocks({
     ...options,
     dataDirectory: directory,
@@ -595,6 +597,7 @@ function openBlocks(options: DatabaseOptions, { instance }: Identity, snapshots:
     settings: options.blocks ?? {},
     ...(bucket === undefined ? {} : { location: bucket }),
     whenSnapshotsAreGone: () => snapshots.whenPresentOnesAreGone(),
+    onVanished: (ulid) => headers.remove(ulid),
   });
 }
 

@@ -43,8 +43,13 @@ export class IndexHeaders {
     this.#keep(ulid, await readParts(ulid, files, undefined));
   }
 
+  /** The block is no more. A header that the disk does not let go costs some space. */
   remove(ulid: string): void {
-    this.#fileSystem.remove(this.#path(ulid));
+    try {
+      this.#fileSystem.remove(this.#path(ulid));
+    } catch (error) {
+      if (!isSystemError(error)) throw error;
+    }
   }
 
   #path(ulid: string): string {

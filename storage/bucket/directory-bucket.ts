@@ -19,24 +19,35 @@ export const openBucket: OpenBucket = (config, { fileSystem, usage }) => {
   return Promise.resolve(new DirectoryBucket(fileSystem, directory, { usage }));
 };
 
+interface DirectoryBucketSettings {
+  readonly usage?: BucketUsage;
+  readonly purpose?: BucketPurpose;
+  /** What is known of it already. */
+  readonly durable?: Set<string>;
+}
+
 export class DirectoryBucket implements Bucket {
   readonly #fileSystem: FileSystem;
   readonly #directory: string;
   readonly #usage: BucketUsage;
   readonly #purpose: BucketPurpose;
+  /** Directories whose names are on disk. */
+  readonly #durable: Set<string>;
 
   /** Makes the directory if it is not there. */
   constructor(
     fileSystem: FileSystem,
     directory: string,
-    { usage = new BucketUsage(), purpose = 'sync' }: { usage?: BucketUsage; purpose?: BucketPurpose } = {},
+    { usage = new BucketUsage(), purpose = 'sync', durable = new Set() }: DirectoryBucketSettings = {},
   ) {
     this.#fileSystem = fileSystem;
     this.#directory = directory;
     this.#usage = usage;
     this.#purpose = purpose;
+    this.#durable = durable;
     fileSystem.makeDirectory(directory);
     fileSystem.syncDirectory(dirname(directory));
+    durable.add(directory);
   }
 
   get description(): string {
@@ -44,7 +55,11 @@ export class DirectoryBucket implements Bucket {
   }
 
   for(purpose: BucketPurpose): Bucket {
-    return new DirectoryBucket(this.#fileSystem, this.#directory, { usage: this.#usage, purpose });
+    return new DirectoryBucket(this.#fileSystem, this.#directory, {
+      usage: this.#usage,
+      purpose,
+      durable: this.#durable,
+    });
   }
 
   async *list(prefix: string): AsyncIterable<readonly BucketObject[]> {
@@ -117,6 +132,7 @@ export class DirectoryBucket implements Bucket {
       // A store has no empty directories.
       for (let directory = dirname(path); directory !== this.#directory; directory = dirname(directory)) {
         if (this.#fileSystem.list(directory).length > 0 || !this.#fileSystem.exists(directory)) break;
+        this.#durable.delete(directory);
         this.#fileSystem.remove(directory);
       }
       return { result: undefined };
@@ -168,12 +184,13 @@ export class DirectoryBucket implements Bucket {
     }
   }
 
-  /** Makes a directory, its missing parents, and the names of all of them durable. */
+  /** Makes a directory, its missing parents, and the names of all of them durable. One that is there may not be so yet. */
   #makeDirectory(directory: string): void {
-    if (this.#fileSystem.exists(directory)) return;
+    if (this.#durable.has(directory) && this.#fileSystem.exists(directory)) return;
     this.#makeDirectory(dirname(directory));
     this.#fileSystem.makeDirectory(directory);
     this.#fileSystem.syncDirectory(dirname(directory));
+    this.#durable.add(directory);
   }
 
   #withFile<T>(name: string, work: (file: File) => T): T {

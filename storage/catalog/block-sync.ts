@@ -25,6 +25,8 @@ export interface SyncParts {
   readonly onEvent: (event: BlockEvent) => void;
   /** The copy of a block that was deleted from the bucket, after a mark, is of no use. */
   readonly onDeleted: (ulid: string, directory: string) => void;
+  /** The bucket has the block no more. */
+  readonly onVanished: (ulid: string) => void;
 }
 
 export class BlockSync {
@@ -124,9 +126,10 @@ export class BlockSync {
   }
 
   #vanish({ ulid }: BucketPlace): void {
-    const { catalog, onDeleted } = this.#parts;
+    const { catalog, onDeleted, onVanished } = this.#parts;
     const directory = catalog.removeFromBucket(ulid);
     if (directory !== undefined) onDeleted(ulid, directory);
+    onVanished(ulid);
   }
 
   async #read(places: readonly BucketPlace[], file: string): Promise<ReadObject[]> {

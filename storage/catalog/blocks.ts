@@ -32,6 +32,8 @@ export interface BlocksOptions extends Pick<CatalogRules, 'instance' | 'tenantLa
   readonly executor: Executor;
   /** Resolves when every snapshot that was taken before now is released. */
   readonly whenSnapshotsAreGone: () => Promise<void>;
+  /** The bucket has a block no more. */
+  readonly onVanished: (ulid: string) => void;
   readonly onEvent: (event: BlockEvent) => void;
 }
 

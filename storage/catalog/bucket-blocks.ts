@@ -30,6 +30,8 @@ export interface BucketBlocksParts {
   readonly executor: Executor;
   readonly whenSnapshotsAreGone: () => Promise<void>;
   readonly onEvent: (event: BlockEvent) => void;
+  /** The bucket has the block no more. */
+  readonly onVanished: (ulid: string) => void;
 }
 
 /** Counters count from the start of the process. */

@@ -42,6 +42,20 @@ test('an object that could not be put leaves the one before, and nothing that is
   }
 });
 
+test('a directory whose name could not be made durable is made so by the next put', async () => {
+  for (let seed = 0; seed < 20; seed++) {
+    const disk = new SimFileSystem();
+    const faulty = new FaultyFileSystem(disk);
+    const bucket = new DirectoryBucket(faulty, '/bucket');
+    faulty.breakAt({ at: 1, calls: ['syncDirectory'], code: 'EIO' });
+    await expect(bucket.put('a/b', CONTENT)).rejects.toMatchObject({ kind: 'unavailable' });
+    faulty.repair();
+    await bucket.put('a/b', CONTENT);
+    disk.crash(seededChance(seed));
+    expect(await new DirectoryBucket(disk, '/bucket').size('a/b')).toBe(7);
+  }
+});
+
 test('a name that leads out of the directory is refused', async () => {
   const bucket = new DirectoryBucket(new SimFileSystem(), '/data/bucket');
   for (const name of ['../a', 'a/../../b', '/a', '', 'a//b', '.'])

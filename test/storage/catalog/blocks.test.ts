@@ -56,6 +56,7 @@ function blocksOn(
     fileSystem,
     settings: {},
     whenSnapshotsAreGone: async () => {},
+    onVanished: () => {},
     onEvent: (event) => void events.push(event),
     ...options,
   });

@@ -25,6 +25,7 @@ let control: BucketControl;
 let events: BlockEvent[];
 let store: DirectoryBucket;
 let live: number;
+let vanished: string[];
 
 // Loading takes turns that no test counts.
 beforeAll(async () => {
@@ -39,6 +40,7 @@ beforeEach(() => {
   store = new DirectoryBucket(disk, '/store');
   events = [];
   live = 0;
+  vanished = [];
 });
 
 /** Blocks of a life of the process. */
@@ -55,6 +57,7 @@ function open(settings: BlockSettings = {}): Blocks {
     whenSnapshotsAreGone: async () => {
       while (live > 0) await machine.turns(1);
     },
+    onVanished: (ulid) => void vanished.push(ulid),
     onEvent: (event) => void events.push(event),
   });
   return blocks;
@@ -333,6 +336,7 @@ test('what one listing has not is asked for: a stale listing hides nothing, a de
   control.listed = (all) => all.filter(({ name }) => name !== `${stays}/meta.json`);
   await sync(blocks);
   expect(names(blocks, 'nobody')).toEqual([stays]);
+  expect(vanished).toEqual([goes]);
   await blocks.close();
 });
 
