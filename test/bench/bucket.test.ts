@@ -4,7 +4,7 @@ import { formatBucketReport, parseBucketOptions, runBucket } from '../../bench/b
 import { objectStores } from '../support/object-stores.ts';
 
 test('the benchmark of a bucket counts what uploads, queries and starts ask of it', async () => {
-  const sizes = ['--series=600', '--blocks=3', '--interval=600', '--upload-interval=600', '--delay=1'];
+  const sizes = ['--series=600', '--blocks=3', '--interval=600', '--upload-interval=600', '--delay=0'];
   const options = parseBucketOptions([...sizes, '--catalog-blocks=20']);
   const report = await runBucket(options, () => undefined);
   expect(report.uploads.map(({ store }) => store)).toEqual([
@@ -16,7 +16,7 @@ test('the benchmark of a bucket counts what uploads, queries and starts ask of i
     expect(requests).toBeGreaterThanOrEqual(5); // Two lists, chunks, index, meta.json.
     expect(requests).toBeLessThanOrEqual(12);
   }
-  expect(report.queries).toHaveLength(3 * 2 * 3);
+  expect(report.queries).toHaveLength(3 * 3);
   for (const { caches, blocks, blocksTouched, requests, bytes } of report.queries) {
     const isWarm = caches === 'warm';
     expect({ blocks, blocksTouched }).toEqual({ blocks: 3, blocksTouched: isWarm ? 0 : 3 });
@@ -27,7 +27,7 @@ test('the benchmark of a bucket counts what uploads, queries and starts ask of i
   for (const { series, answerBytes } of others)
     expect({ series, answerBytes }).toEqual({ series: first?.series, answerBytes: first?.answerBytes });
   expect(formatBucketReport(report, options)).not.toContain('MISSED');
-}, 120_000);
+}, 240_000);
 
 test('options that make no sense are refused', () => {
   expect(() => parseBucketOptions(['--blocks=0'])).toThrow('numbers above 0');
