@@ -24,7 +24,7 @@ import { azureCode, azureError } from './azure-error.ts';
 import { type AzureConnections, azureConnections, countedRequests } from './azure-requests.ts';
 import { describeBucket } from './description.ts';
 import { readBody } from './idle-limit.ts';
-import { checkPage, type Page } from './list-order.ts';
+import { checkPage, directoriesIn, objectsIn, type Page } from './listing.ts';
 import { checkedRange, type ObjectRange } from './object-range.ts';
 import { withRetries } from './retry.ts';
 import { withDeadline } from './transfer-deadline.ts';
@@ -116,19 +116,12 @@ class AzureBucket implements Bucket {
     this.#store.close();
   }
 
-  async *list(prefix: string): AsyncIterable<readonly BucketObject[]> {
-    const ours = this.#store.config.prefix;
-    for await (const { objects } of this.#pages(prefix, undefined)) {
-      if (objects.length > 0) yield objects.map((object) => ({ ...object, name: object.name.slice(ours.length) }));
-    }
+  list(prefix: string): AsyncIterable<readonly BucketObject[]> {
+    return objectsIn(this.#pages(prefix, undefined), this.#store.config.prefix);
   }
 
   async directories(prefix: string): Promise<string[]> {
-    const skipped = this.#store.config.prefix.length + prefix.length;
-    const found: string[] = [];
-    for await (const { directories } of this.#pages(prefix, '/'))
-      found.push(...directories.map((directory) => directory.slice(skipped, -1)));
-    return found;
+    return await directoriesIn(this.#pages(prefix, '/'), this.#store.config.prefix + prefix);
   }
 
   async get(name: string): Promise<Uint8Array> {

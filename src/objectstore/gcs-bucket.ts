@@ -13,7 +13,7 @@ import { describeBucket } from './description.ts';
 import type { GcsConfig } from './gcs-config.ts';
 import { type GcsCall, GcsRefusal, gcsError } from './gcs-error.ts';
 import { type GcsAnswer, type GcsRequest, GcsRequests } from './gcs-requests.ts';
-import { checkPage, type Page } from './list-order.ts';
+import { checkPage, directoriesIn, objectsIn, type Page } from './listing.ts';
 import { checkedRange, type ObjectRange, rangeHeader } from './object-range.ts';
 import { DEFAULT_DELAYS, withRetries } from './retry.ts';
 import { withDeadline } from './transfer-deadline.ts';
@@ -64,19 +64,12 @@ class GcsBucket implements Bucket {
     this.#store.requests.close();
   }
 
-  async *list(prefix: string): AsyncIterable<readonly BucketObject[]> {
-    const ours = this.#store.config.prefix;
-    for await (const { objects } of this.#pages(prefix, undefined)) {
-      if (objects.length > 0) yield objects.map((object) => ({ ...object, name: object.name.slice(ours.length) }));
-    }
+  list(prefix: string): AsyncIterable<readonly BucketObject[]> {
+    return objectsIn(this.#pages(prefix, undefined), this.#store.config.prefix);
   }
 
   async directories(prefix: string): Promise<string[]> {
-    const skipped = this.#store.config.prefix.length + prefix.length;
-    const found: string[] = [];
-    for await (const { directories } of this.#pages(prefix, '/'))
-      found.push(...directories.map((directory) => directory.slice(skipped, -1)));
-    return found;
+    return await directoriesIn(this.#pages(prefix, '/'), this.#store.config.prefix + prefix);
   }
 
   async get(name: string): Promise<Uint8Array> {

@@ -26,7 +26,7 @@ import {
 } from '../../storage/index.ts';
 import { secretText } from '../config/secret.ts';
 import { describeBucket } from './description.ts';
-import { checkPage, type Page } from './list-order.ts';
+import { checkPage, directoriesIn, objectsIn, type Page } from './listing.ts';
 import { checkedRange, type ObjectRange, rangeHeader } from './object-range.ts';
 import type { S3Config } from './s3-config.ts';
 import { isAbsent, isBeyondEnd, s3Error } from './s3-error.ts';
@@ -154,19 +154,12 @@ class S3Bucket implements Bucket {
     this.#store.close();
   }
 
-  async *list(prefix: string): AsyncIterable<readonly BucketObject[]> {
-    const ours = this.#store.config.prefix;
-    for await (const { objects } of this.#pages(prefix, undefined)) {
-      if (objects.length > 0) yield objects.map((object) => ({ ...object, name: object.name.slice(ours.length) }));
-    }
+  list(prefix: string): AsyncIterable<readonly BucketObject[]> {
+    return objectsIn(this.#pages(prefix, undefined), this.#store.config.prefix);
   }
 
   async directories(prefix: string): Promise<string[]> {
-    const skipped = this.#store.config.prefix.length + prefix.length;
-    const found: string[] = [];
-    for await (const { directories } of this.#pages(prefix, '/'))
-      found.push(...directories.map((directory) => directory.slice(skipped, -1)));
-    return found;
+    return await directoriesIn(this.#pages(prefix, '/'), this.#store.config.prefix + prefix);
   }
 
   async get(name: string): Promise<Uint8Array> {

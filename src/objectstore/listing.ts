@@ -1,4 +1,4 @@
-/** What a listing is held to. */
+/** What a listing is held to, and what a bucket makes of its pages. */
 import { type BucketObject, compareUtf8, StorageError } from '../../storage/index.ts';
 
 /** One answer of a store; names are whole, directories end with a slash. */
@@ -27,4 +27,18 @@ export function checkPage({ objects, directories }: Page, last: string, store: s
     if (compareUtf8(before, end) > 0) end = before;
   }
   return end;
+}
+
+/** The objects of the pages, whose names begin with the configured prefix, by their names in the bucket. */
+export async function* objectsIn(pages: AsyncIterable<Page>, prefix: string): AsyncIterable<readonly BucketObject[]> {
+  for await (const { objects } of pages)
+    if (objects.length > 0) yield objects.map((object) => ({ ...object, name: object.name.slice(prefix.length) }));
+}
+
+/** What the names of the pages' directories have behind what was asked for, without a slash. */
+export async function directoriesIn(pages: AsyncIterable<Page>, asked: string): Promise<string[]> {
+  const found: string[] = [];
+  for await (const { directories } of pages)
+    found.push(...directories.map((directory) => directory.slice(asked.length, -1)));
+  return found;
 }
