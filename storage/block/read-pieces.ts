@@ -12,6 +12,11 @@ import type { BlockFiles } from './block-files.ts';
 
 /** One range is at most this long, so that a few at once fit any memory; a longer piece is read alone. */
 const MAX_RANGE_BYTES: number = 8 * 1024 * 1024;
+/**
+ * Who keeps a piece keeps the whole range that it is a view of. Of a range that is mostly gaps the pieces are copied: a
+ * selection over a month of blocks held gigabytes for a few megabytes of chunks.
+ */
+const SPARSE_FACTOR = 4;
 
 /** Pieces of one file. */
 export interface Pieces {
@@ -80,11 +85,21 @@ async function readRange(files: BlockFiles, pieces: Pieces, range: PieceRange): 
   const { path, offsets } = pieces;
   const isLast = range.to === offsets.length;
   const bytes = await files.read(path, range.start, range.end - range.start, isLast ? pieces.aheadEnd : undefined);
+  const extents: number[] = [];
+  let wantedBytes = 0;
+  for (let i = range.from; i < range.to; i++) {
+    const offset = offsets[i] as number;
+    const extent = pieces.extent(bytes, offset - range.start, offset);
+    extents.push(extent);
+    wantedBytes += extent;
+  }
+  const isSparse = bytes.length > SPARSE_FACTOR * wantedBytes;
   for (let i = range.from; i < range.to; i++) {
     const offset = offsets[i] as number;
     const at = offset - range.start;
-    const extent = pieces.extent(bytes, at, offset);
-    if (at + extent <= bytes.length) pieces.take(i, bytes, at, offset);
-    else pieces.take(i, await files.read(path, offset, extent), 0, offset);
+    const extent = extents[i - range.from] as number;
+    if (at + extent > bytes.length) pieces.take(i, await files.read(path, offset, extent), 0, offset);
+    else if (isSparse) pieces.take(i, bytes.slice(at, at + extent), 0, offset);
+    else pieces.take(i, bytes, at, offset);
   }
 }

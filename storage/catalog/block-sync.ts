@@ -120,7 +120,7 @@ export class BlockSync {
       if ('bytes' in (objects[i] as ReadObject)) listing.notePresent(ulid);
     });
     for (const place of gone) this.#vanish(place);
-    const agreed = listing.endMissing();
+    const agreed = listing.endMissing(isEmptied);
     for (const place of agreed) this.#vanish(place);
     return gone.length + agreed.length;
   }

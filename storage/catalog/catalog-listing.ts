@@ -77,15 +77,20 @@ export class CatalogListing {
     );
   }
 
-  /** What is known of none that is missing, counts once; what no other reason keeps is gone. Returns those that are. */
-  endMissing(): BucketPlace[] {
+  /**
+   * What is known of none that is missing, counts once; what no other reason keeps is gone. Returns those that are. Where
+   * the bucket had nothing at all, it may be another one, or not be mounted: then only what is on this disk too is taken
+   * for gone, so that it is uploaded again, and queries tell that they miss the rest.
+   */
+  endMissing(isEmptied: boolean): BucketPlace[] {
     const { sql, change } = bound(this.#catalog);
     return change(() => {
       const without = 'directory IS NOT NULL AND (listed IS NULL OR listed < ?)';
       sql(`UPDATE blocks SET directory = NULL WHERE ${without} AND state IN ('local', 'uploading')`).run(this.#number);
       sql(`DELETE FROM blocks WHERE ${without} AND state = 'partial'`).run(this.#number);
       sql(`UPDATE blocks SET missing = missing + 1 WHERE ${without}`).run(this.#number);
-      return sql(`SELECT ulid, directory FROM blocks WHERE ${without} AND missing >= ?`).all(
+      const gone = isEmptied ? `${without} AND local IS NOT NULL` : without;
+      return sql(`SELECT ulid, directory FROM blocks WHERE ${gone} AND missing >= ?`).all(
         this.#number,
         LISTINGS_WITHOUT,
       ) as BucketPlace[];

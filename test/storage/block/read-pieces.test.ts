@@ -95,3 +95,29 @@ test('ranges hold every piece once, never overlap, and end before 8 MiB unless a
     ),
   );
 });
+
+test('a piece of a range that is mostly gaps does not keep the range', async () => {
+  const { bytes, offsets } = fileOf(new Array<number>(200).fill(50));
+  const keptBytes = async (every: number): Promise<number[]> => {
+    const kept: number[] = [];
+    const files: BlockFiles = {
+      gapBytes: bytes.length,
+      readsAtOnce: 1,
+      aheadBytes: 0,
+      read: async (_, offset, length) => bytes.slice(offset, offset + length),
+      size: async () => bytes.length,
+    };
+    const pieces = {
+      path: 'a',
+      offsets: Float64Array.from(offsets.filter((_, i) => i % every === 0)),
+      guessBytes: () => 51,
+      extent: (range: Uint8Array, at: number) => 1 + (range[at] as number),
+      take: (_: number, range: Uint8Array) => void kept.push(range.buffer.byteLength),
+    };
+    await readPieces(files, [pieces]);
+    return kept;
+  };
+  expect(await keptBytes(20)).toEqual(new Array<number>(10).fill(51));
+  // Close together they are views: a copy of each would cost as much as all the rest.
+  expect(Math.min(...(await keptBytes(2)))).toBeGreaterThan(5000);
+});

@@ -356,6 +356,19 @@ test('where a block cannot be asked for, two listings have to agree', async () =
   await blocks.close();
 });
 
+test('where a listing has nothing at all, blocks that are nowhere else stay known: queries say that they miss them', async () => {
+  const foreign = ulidAt(NOW_MS - HOUR_MS, 9);
+  await putForeign(foreign);
+  const blocks = open();
+  await blocks.refresh();
+  disk.remove('/store');
+  disk.makeDirectory('/store');
+  for (let i = 0; i < 4; i++) await sync(blocks);
+  expect(names(blocks, 'nobody')).toEqual([foreign]);
+  expect(kinds('bucket-emptied').length).toBe(4);
+  await blocks.close();
+});
+
 test('a bucket that was emptied under us is said so, and gets again what is on this disk', async () => {
   const foreign = ulidAt(NOW_MS - HOUR_MS, 9);
   await putForeign(foreign);
