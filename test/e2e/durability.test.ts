@@ -31,7 +31,9 @@ test('after kill -9 under load, what was acknowledged is there once and what was
     expect(load.journal.violations(await readStreamed(varve.url, load.wholeRange))).toEqual([]);
   }
   expect(load.journal.count('refused')).toBeGreaterThan(20);
-  expect(varve.blocks().length).toBeGreaterThan(0);
+  // Each kill may have come before its cut was done: what the windows still owe is cut after the last start.
+  await until('a block', () => varve.blocks().length > 0);
+  expect(load.journal.violations(await readStreamed(varve.url, load.wholeRange))).toEqual([]);
 }, 120_000);
 
 test.skipIf(!peers.root)(
