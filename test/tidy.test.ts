@@ -33,7 +33,7 @@ const RANKS: Readonly<Record<string, number>> = {
   'storage/compact': 7,
   'storage/select': 8,
   'storage/data-directory.ts': 8,
-  'storage/database.ts': 9,
+  'storage/database': 9,
   'storage/restore.ts': 9,
   'storage/index.ts': 10,
   'src/telemetry': 11,

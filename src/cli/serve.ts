@@ -29,7 +29,7 @@ import { RelabelPolicy } from '../ingest/relabel-policy.ts';
 import { DEFAULT_READER_POOL_SETTINGS, ReaderPool } from '../read/reader-pool.ts';
 import { exportBucketUsage } from '../telemetry/bucket-metrics.ts';
 import { DatabaseJournal } from '../telemetry/database-journal.ts';
-import { exportDatabase } from '../telemetry/database-metrics.ts';
+import { exportDatabase, exportTenantBacklogs } from '../telemetry/database-metrics.ts';
 import { createLog, type Log } from '../telemetry/log.ts';
 import { Metrics } from '../telemetry/metrics.ts';
 import { VERSION } from '../telemetry/version.ts';
@@ -121,6 +121,7 @@ export async function serve(settings: ServeSettings, machine: Machine = REAL_MAC
     if (running === undefined) return EXIT.ok;
     const [database, server] = running;
     exportDatabase(metrics, () => database.stats());
+    exportTenantBacklogs(metrics, () => database.tenantBacklogs());
     const stopAccount = account.watch(database);
     printBanner({ settings, server, webConfig, dataDirectory, bucket }, systemClock.monotonicMs() - startedMs);
     log.info('stopping', { reason: await stop.made });

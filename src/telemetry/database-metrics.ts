@@ -1,4 +1,4 @@
-import type { DatabaseStats } from '../../storage/index.ts';
+import type { DatabaseStats, TenantBacklog } from '../../storage/index.ts';
 import type { Metrics } from './metrics.ts';
 
 interface DatabaseMetric {
@@ -114,6 +114,33 @@ export function exportDatabase(metrics: Metrics, read: () => DatabaseStats): voi
     if (kind === 'counter') metrics.counterFrom({ name, help }, value);
     else metrics.gaugeFrom({ name, help }, value);
   }
+}
+
+/** Exports what of each tenant's log is not in the bucket; `read` is asked once a scrape. */
+export function exportTenantBacklogs(metrics: Metrics, read: () => readonly TenantBacklog[]): void {
+  let backlogs: readonly TenantBacklog[] = [];
+  metrics.beforeScrape(() => {
+    backlogs = read();
+  });
+  const valuesOf = (figure: 'seconds' | 'bytes') => () =>
+    backlogs.map(({ tenant, [figure]: value }) => ({ labels: { tenant }, value }));
+  const labelNames = ['tenant'];
+  metrics.gaugesFrom(
+    {
+      name: 'tenant_wal_not_shipped_seconds',
+      help: 'Age of the oldest WAL record of the tenant that is not in the bucket yet.',
+      labelNames,
+    },
+    valuesOf('seconds'),
+  );
+  metrics.gaugesFrom(
+    {
+      name: 'tenant_wal_not_shipped_bytes',
+      help: 'Bytes of WAL records of the tenant, written since the start, that are not in the bucket yet.',
+      labelNames,
+    },
+    valuesOf('bytes'),
+  );
 }
 
 function counter(name: string, help: string): DatabaseMetric {

@@ -115,6 +115,20 @@ export class Metrics {
     });
   }
 
+  /** A gauge for each set of labels that `read` gives, with its value. */
+  gaugesFrom(
+    options: MetricOptions,
+    read: () => Iterable<{ readonly labels: MetricLabels; readonly value: number }>,
+  ): void {
+    const gauge: Gauge = new Gauge({
+      ...this.#configuration(options),
+      collect: () => {
+        gauge.reset();
+        for (const { labels, value } of read()) gauge.set(labels, value);
+      },
+    });
+  }
+
   /** Calls `callback` once before each scrape: what costs something is read there for all metrics that show it. */
   beforeScrape(callback: () => void): void {
     this.#beforeScrape.push(callback);

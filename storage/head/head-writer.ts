@@ -24,6 +24,8 @@ export interface ActiveTenant {
   readonly handle: number;
   /** On the monotonic clock. */
   lastWriteMs: number;
+  /** Of its records, since the start of the process. */
+  loggedBytes: number;
   limits: TenantLimits;
   readonly rate: SampleRate;
 }
@@ -110,7 +112,8 @@ export class HeadWriter {
     if (tenant === undefined) {
       const handle = this.#guard.run(() => this.#kernel.tenant(key));
       const limits = this.#limitsOf(key);
-      tenant = { key, handle, lastWriteMs: this.#clock.monotonicMs(), limits, rate: new SampleRate() };
+      const lastWriteMs = this.#clock.monotonicMs();
+      tenant = { key, handle, lastWriteMs, loggedBytes: 0, limits, rate: new SampleRate() };
       this.#kernel.limit(handle, limits);
       this.#tenants.set(key, tenant);
     }
@@ -198,6 +201,7 @@ export class HeadWriter {
     const { times } = this.#kernel;
     const latestMs = this.#clock.nowMs() + times.futureMs;
     const request = { tenant: tenant.key, body, format, receivedMs: this.#clock.nowMs() };
+    let logStart = this.#wal.position;
     const finish = (status: number): Stored => {
       const outcome = this.#kernel.outcome();
       const shadow = this.#gaps?.end(request, outcome.droppedHa) ?? 0;
@@ -205,6 +209,7 @@ export class HeadWriter {
       // A pair counts as one: what the other replica has sent already is not charged a second time.
       if (tenant.limits.samplesPerSecond > 0) tenant.rate.take(-outcome.droppedHa);
       const records = this.#keepMetadata(tenant.key, format);
+      tenant.loggedBytes += this.#wal.position - logStart;
       return {
         status,
         records,
@@ -219,6 +224,7 @@ export class HeadWriter {
         // What a replica sent before it was elected comes before what it sends now.
         return this.#exclusively(async () => {
           await this.#fillGaps();
+          logStart = this.#wal.position;
           this.#guard.run(() => this.#receive(tenant, body, format));
           return finish(await this.#applyRest(tenant.handle, latestMs));
         });
@@ -306,6 +312,7 @@ export class HeadWriter {
     const tenant = this.tenant(key);
     const latestMs = this.#clock.nowMs() + this.#kernel.times.futureMs;
     try {
+      const logStart = this.#wal.position;
       this.#kernel.fillFrom(address);
       this.#guard.run(() => this.#receive(tenant, body, format));
       await this.#applyRest(tenant.handle, latestMs);
@@ -313,6 +320,7 @@ export class HeadWriter {
       const records = this.#keepMetadata(key, format);
       this.totals.newSeries += newSeries;
       await this.#log(records);
+      tenant.loggedBytes += this.#wal.position - logStart;
       return { seen: received, stored };
     } finally {
       this.#kernel.fillFrom(0);

@@ -4,6 +4,7 @@ import type { Clock } from '../io/clock.ts';
 import { type Executor, moduleUrl, type Port } from '../io/executor.ts';
 import * as L from '../kernel/layout.ts';
 import { StorageError } from '../lib/errors.ts';
+import { ShipBacklog, type TenantBacklog, type TenantLog } from './ship-backlog.ts';
 import type { ShipMessage, ShipOrder, ShipThreadInit } from './ship-thread.ts';
 import type { EpochMarker } from './shipped-log.ts';
 import type { ShipCounts } from './shipper.ts';
@@ -30,6 +31,8 @@ export interface WalShippingOptions {
   readonly clock: Pick<Clock, 'monotonicMs' | 'nowMs' | 'after' | 'every'>;
   /** The end of the log, in bytes since the start of the process. */
   readonly position: () => number;
+  /** In an order that never changes: new ones come last. */
+  readonly tenants: () => Iterable<TenantLog>;
   /** The names of own blocks that are not in the bucket. */
   readonly blocksNotUploaded: () => readonly string[];
   readonly onFailing: (message: string) => void;
@@ -78,12 +81,6 @@ interface Waiter {
   readonly sinceMs: number;
 }
 
-/** That the log reached a position. */
-interface Mark {
-  readonly position: number;
-  readonly atMs: number;
-}
-
 /** A checkpoint of this disk, and the blocks that have to be in the bucket before it. */
 interface HeldCheckpoint {
   readonly number: number;
@@ -92,16 +89,14 @@ interface HeldCheckpoint {
 
 export class WalShipping {
   readonly #options: WalShippingOptions;
+  readonly #backlog: ShipBacklog;
   readonly #port: Port;
   readonly #stopLooking: () => void;
   /** In the order of their positions. */
   readonly #waiters: Waiter[] = [];
-  readonly #marks: Mark[] = [];
   readonly #held: HeldCheckpoint[] = [];
   readonly #checkpointWaiters: { readonly number: number; readonly resolve: () => void }[] = [];
   readonly #stopped = Promise.withResolvers<void>();
-  /** Everything before it is in the bucket; -1: not even what was there before this process. */
-  #shipped = -1;
   #checkpoint = -1;
   #counts: ShipCounts = { parts: 0, checkpoints: 0, bytes: 0, deleted: 0 };
   #behindBytes = 0;
@@ -122,7 +117,7 @@ export class WalShipping {
       intervalMs: settings.intervalMs,
     };
     this.#options = options;
-    this.#marks.push({ position: 0, atMs: clock.monotonicMs() });
+    this.#backlog = new ShipBacklog(options);
     this.#port = executor.start(moduleUrl('./ship-thread', import.meta.url), init);
     this.#port.onMessage((message) => this.#receive(message as ShipMessage));
     this.#port.onClose((error) => this.#break(error?.message ?? 'the ship thread ended'));
@@ -138,8 +133,8 @@ export class WalShipping {
   get refusal(): string | undefined {
     if (this.#fenced !== undefined) return this.#fenced;
     const { ack } = this.#options.settings;
-    if (ack === 'local' || this.#failure === undefined || this.#ageMs < ACK_PATIENCE_MS) return undefined;
-    return `${this.#failure}: the WAL is not in the bucket since ${Math.round(this.#ageMs / 1000)} s (--wal.ack=bucket)`;
+    if (ack === 'local' || this.#failure === undefined || this.#backlog.ageMs < ACK_PATIENCE_MS) return undefined;
+    return `${this.#failure}: the WAL is not in the bucket since ${Math.round(this.#backlog.ageMs / 1000)} s (--wal.ack=bucket)`;
   }
 
   /**
@@ -147,7 +142,7 @@ export class WalShipping {
    * 'unavailable' if that takes too long: it goes there all the same.
    */
   whenShipped(position: number): Promise<void> {
-    if (position <= this.#shipped) return Promise.resolve();
+    if (position <= this.#backlog.shipped) return Promise.resolve();
     const { refusal } = this;
     if (refusal !== undefined || this.#isEnded)
       return Promise.reject(new StorageError('unavailable', refusal ?? 'the server is shutting down'));
@@ -171,11 +166,11 @@ export class WalShipping {
   }
 
   stats(): ShipStats {
-    const { settings, position } = this.#options;
+    const { settings } = this.#options;
     if (settings.intervalMs === 0) return { ...NOT_SHIPPING, fenced: this.#fenced === undefined ? 0 : 1 };
     return {
-      notShippedSeconds: this.#ageMs / 1000,
-      notShippedBytes: Math.max(this.#behindBytes, position() - Math.max(0, this.#shipped)),
+      notShippedSeconds: this.#backlog.ageMs / 1000,
+      notShippedBytes: Math.max(this.#behindBytes, this.#backlog.bytes),
       shippedParts: this.#counts.parts,
       shippedCheckpoints: this.#counts.checkpoints,
       shippedBytes: this.#counts.bytes,
@@ -183,6 +178,11 @@ export class WalShipping {
       shipFailing: this.#failure === undefined ? 0 : 1,
       fenced: this.#fenced === undefined ? 0 : 1,
     };
+  }
+
+  /** What of each tenant's records is not in the bucket; none of them if nothing is shipped. */
+  tenantBacklogs(): TenantBacklog[] {
+    return this.#options.settings.intervalMs === 0 ? [] : this.#backlog.ofTenants();
   }
 
   /** Ships what is durable, within a bounded time, and ends the thread. Whoever still waits then is refused. */
@@ -193,11 +193,6 @@ export class WalShipping {
     await this.#stopped.promise;
     stopTimer();
     this.#end('the server is shutting down');
-  }
-
-  get #ageMs(): number {
-    const oldest = this.#marks[0];
-    return oldest === undefined ? 0 : this.#options.clock.monotonicMs() - oldest.atMs;
   }
 
   #post(order: ShipOrder): void {
@@ -218,13 +213,11 @@ export class WalShipping {
   }
 
   #advance(position: number): void {
-    this.#shipped = position;
+    this.#backlog.advance(position);
     this.#lastShipMs = this.#options.clock.nowMs();
     let done = 0;
     while (done < this.#waiters.length && (this.#waiters[done] as Waiter).position <= position) done++;
     for (const { resolve } of this.#waiters.splice(0, done)) resolve();
-    const kept = this.#marks.findIndex((mark) => mark.position > position);
-    this.#marks.splice(0, kept < 0 ? this.#marks.length : kept);
   }
 
   #advanceCheckpoint(number: number): void {
@@ -251,7 +244,7 @@ export class WalShipping {
   }
 
   #look(): void {
-    this.#mark();
+    this.#backlog.mark();
     this.#release();
     const now = this.#options.clock.monotonicMs();
     const late = this.#waiters.filter(({ sinceMs }) => now - sinceMs >= ACK_PATIENCE_MS).length;
@@ -260,15 +253,6 @@ export class WalShipping {
       `the samples are on disk, but were not in the bucket within ${ACK_PATIENCE_MS / 1000} s (--wal.ack=bucket)${why}`,
       late,
     );
-  }
-
-  /** Remembers when the log came to where it is: the older the oldest mark, the fewer come, so that they stay few. */
-  #mark(): void {
-    const position = this.#options.position();
-    const atMs = this.#options.clock.monotonicMs();
-    const last = this.#marks.at(-1);
-    if (position <= Math.max(last?.position ?? 0, this.#shipped)) return;
-    if (last === undefined || atMs - last.atMs >= this.#ageMs / 100) this.#marks.push({ position, atMs });
   }
 
   /** Lets checkpoints go whose blocks are in the bucket. */

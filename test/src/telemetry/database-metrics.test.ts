@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { expect, test } from 'vitest';
-import { exportDatabase } from '../../../src/telemetry/database-metrics.ts';
+import { exportDatabase, exportTenantBacklogs } from '../../../src/telemetry/database-metrics.ts';
 import { Metrics } from '../../../src/telemetry/metrics.ts';
 import type { DatabaseStats } from '../../../storage/index.ts';
 import { peers } from '../../support/peers.ts';
@@ -87,9 +87,25 @@ test("the engine's figures are metrics, read once a scrape", async () => {
   expect(reads).toBe(2);
 });
 
+test("a tenant's log that is not in the bucket is a metric of its own", async () => {
+  const metrics = new Metrics();
+  let backlogs = [
+    { tenant: 'a', seconds: 3, bytes: 100 },
+    { tenant: 'b', seconds: 0, bytes: 0 },
+  ];
+  exportTenantBacklogs(metrics, () => backlogs);
+  const text = await metrics.text();
+  expect(text).toContain('\nvarve_tenant_wal_not_shipped_seconds{tenant="a"} 3\n');
+  expect(text).toContain('\nvarve_tenant_wal_not_shipped_bytes{tenant="a"} 100\n');
+  expect(text).toContain('\nvarve_tenant_wal_not_shipped_bytes{tenant="b"} 0\n');
+  backlogs = [];
+  expect(await metrics.text()).not.toContain('tenant="a"');
+});
+
 test.skipIf(!peers.promtool)('promtool finds nothing to say about their names', async () => {
   const metrics = new Metrics();
   exportDatabase(metrics, () => stats);
+  exportTenantBacklogs(metrics, () => [{ tenant: 'a', seconds: 1, bytes: 1 }]);
   const { status, stdout, stderr } = spawnSync('promtool', ['check', 'metrics'], { input: await metrics.text() });
   expect(`${stdout}${stderr}`).toBe('');
   expect(status).toBe(0);

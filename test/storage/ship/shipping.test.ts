@@ -2,7 +2,7 @@
 import { beforeAll, beforeEach, expect, test } from 'vitest';
 import { openBucketAt } from '../../../storage/bucket/bucket-location.ts';
 import { DirectoryBucket } from '../../../storage/bucket/directory-bucket.ts';
-import type { DatabaseOptions } from '../../../storage/database.ts';
+import type { DatabaseOptions } from '../../../storage/database/database-options.ts';
 import { StorageError } from '../../../storage/lib/errors.ts';
 import { type RestoreReport, restore } from '../../../storage/restore.ts';
 import { BucketControl } from '../../support/controlled-bucket.ts';
@@ -205,6 +205,29 @@ test('in an outage segments are not held for ever, and afterwards the checkpoint
   const second = await open(machine);
   expect(await second.samples('a')).toEqual(withBits(samples));
   await second.database.close();
+});
+
+test('what the loss of the machine would cost is known of each tenant', async () => {
+  const opened = await open(newMachine());
+  await opened.write('a', [[NOW_MS, 1]]);
+  await whenShipped(opened);
+  const nothing = { seconds: 0, bytes: 0 };
+  expect(opened.database.tenantBacklogs()).toEqual([{ tenant: 'a', ...nothing }]);
+  control.fate = () => 'before';
+  await opened.write('b', [[NOW_MS, 2]]);
+  for (let i = 0; i < 60; i++) {
+    opened.machine.clock.advance(1000);
+    await opened.machine.turns();
+  }
+  const [a, b] = opened.database.tenantBacklogs();
+  expect(a).toEqual({ tenant: 'a', ...nothing });
+  expect(b).toMatchObject({ tenant: 'b', bytes: expect.any(Number) });
+  expect(b?.seconds).toBeGreaterThanOrEqual(59);
+  expect(b?.bytes).toBeGreaterThan(0);
+  control.fate = () => undefined;
+  await whenShipped(opened);
+  expect(opened.database.tenantBacklogs()[1]).toEqual({ tenant: 'b', ...nothing });
+  await opened.database.close();
 });
 
 test('a part whose answer was lost is put again as it was', async () => {

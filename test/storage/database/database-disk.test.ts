@@ -1,8 +1,8 @@
 /** What a disk that refuses does to the whole engine; what it does to the log alone is in wal/faults.test.ts. */
 import { beforeEach, expect, test } from 'vitest';
-import { OpenedDatabase, withBits } from '../support/opened-database.ts';
-import { SimFileSystem, seededChance } from '../support/sim-file-system.ts';
-import { SimMachine } from '../support/sim-machine.ts';
+import { OpenedDatabase, withBits } from '../../support/opened-database.ts';
+import { SimFileSystem, seededChance } from '../../support/sim-file-system.ts';
+import { SimMachine } from '../../support/sim-machine.ts';
 
 const START_MS = 1_700_000_000_000;
 const DAY_MS = 86_400_000;

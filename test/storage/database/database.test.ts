@@ -1,13 +1,13 @@
 import { beforeEach, expect, test } from 'vitest';
-import { HeadView } from '../../storage/head/head-view.ts';
-import * as L from '../../storage/kernel/layout.ts';
-import { ulidTimeMs } from '../../storage/lib/ulid.ts';
-import { WINDOW_MS } from '../../storage/model/time-range.ts';
-import { ALWAYS } from '../support/database-answers.ts';
-import { OpenedDatabase, type PlainSample, withBits } from '../support/opened-database.ts';
-import { writeRequestV2 } from '../support/remote-write-v2.ts';
-import { SimFileSystem, seededChance } from '../support/sim-file-system.ts';
-import { SimMachine } from '../support/sim-machine.ts';
+import { HeadView } from '../../../storage/head/head-view.ts';
+import * as L from '../../../storage/kernel/layout.ts';
+import { ulidTimeMs } from '../../../storage/lib/ulid.ts';
+import { WINDOW_MS } from '../../../storage/model/time-range.ts';
+import { ALWAYS } from '../../support/database-answers.ts';
+import { OpenedDatabase, type PlainSample, withBits } from '../../support/opened-database.ts';
+import { writeRequestV2 } from '../../support/remote-write-v2.ts';
+import { SimFileSystem, seededChance } from '../../support/sim-file-system.ts';
+import { SimMachine } from '../../support/sim-machine.ts';
 
 const HOUR_MS = 3_600_000;
 /** The begin of a window. */

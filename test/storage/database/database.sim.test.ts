@@ -4,22 +4,23 @@
  * alone with `SEED=… npx vitest run test/storage/database.sim.test.ts`.
  */
 import { beforeAll, expect, test } from 'vitest';
-import { openBucketAt } from '../../storage/bucket/bucket-location.ts';
-import { DirectoryBucket } from '../../storage/bucket/directory-bucket.ts';
-import { isRestorable } from '../../storage/data-directory.ts';
-import { Database, type DatabaseEvent } from '../../storage/database.ts';
-import type { Snapshot } from '../../storage/head/snapshots.ts';
-import { isSystemError } from '../../storage/io/system-error.ts';
-import { StorageError } from '../../storage/lib/errors.ts';
-import { RestoreChoiceError, restore } from '../../storage/restore.ts';
-import { openReader, type Reader } from '../../storage/select/reader.ts';
-import { BucketControl, type BucketFate } from '../support/controlled-bucket.ts';
-import { ALWAYS, answerOf } from '../support/database-answers.ts';
-import { writeRequest } from '../support/remote-write.ts';
-import { type ModelSample, SampleModel } from '../support/sample-model.ts';
-import type { LabelPairs } from '../support/series.ts';
-import { SimFileSystem, seededChance } from '../support/sim-file-system.ts';
-import { SimMachine } from '../support/sim-machine.ts';
+import { openBucketAt } from '../../../storage/bucket/bucket-location.ts';
+import { DirectoryBucket } from '../../../storage/bucket/directory-bucket.ts';
+import { isRestorable } from '../../../storage/data-directory.ts';
+import { Database } from '../../../storage/database/database.ts';
+import type { DatabaseEvent } from '../../../storage/database/database-options.ts';
+import type { Snapshot } from '../../../storage/head/snapshots.ts';
+import { isSystemError } from '../../../storage/io/system-error.ts';
+import { StorageError } from '../../../storage/lib/errors.ts';
+import { RestoreChoiceError, restore } from '../../../storage/restore.ts';
+import { openReader, type Reader } from '../../../storage/select/reader.ts';
+import { BucketControl, type BucketFate } from '../../support/controlled-bucket.ts';
+import { ALWAYS, answerOf } from '../../support/database-answers.ts';
+import { writeRequest } from '../../support/remote-write.ts';
+import { type ModelSample, SampleModel } from '../../support/sample-model.ts';
+import type { LabelPairs } from '../../support/series.ts';
+import { SimFileSystem, seededChance } from '../../support/sim-file-system.ts';
+import { SimMachine } from '../../support/sim-machine.ts';
 
 const HOUR_MS = 3_600_000;
 const START_MS = 1_700_000_000_000;

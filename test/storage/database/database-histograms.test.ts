@@ -2,27 +2,27 @@
 
 import protobuf from 'protobufjs';
 import { beforeEach, expect, test } from 'vitest';
-import { DirectoryBlockFiles } from '../../storage/block/block-files.ts';
-import { BlockReader } from '../../storage/block/block-reader.ts';
-import { mergeSamples } from '../../storage/chunk/merge-chunks.ts';
-import { openReader, type Reader } from '../../storage/index.ts';
-import type { HistogramRow } from '../../storage/model/histogram.ts';
-import { SampleBuffer } from '../../storage/model/sample-buffer.ts';
-import { WINDOW_MS } from '../../storage/model/time-range.ts';
-import { readChunks } from '../../storage/select/read-chunks.ts';
-import { selectSeries } from '../../storage/select/select-series.ts';
-import { ALWAYS } from '../support/database-answers.ts';
-import { wireHistogram } from '../support/histogram-message.ts';
-import { histogramOf, histogramSeries, requestsOf } from '../support/histogram-series.ts';
-import { essenceOf, plainOf } from '../support/histograms.ts';
-import { rowsOf } from '../support/memory-source.ts';
-import { OpenedDatabase } from '../support/opened-database.ts';
-import type { PlainHistogram } from '../support/oracle/histogram-chunk.ts';
-import { type WrittenSeries, writeRequest } from '../support/remote-write.ts';
-import { writeRequestV2 } from '../support/remote-write-v2.ts';
-import { bitsOf, labelText } from '../support/series.ts';
-import { SimFileSystem, seededChance } from '../support/sim-file-system.ts';
-import { SimMachine } from '../support/sim-machine.ts';
+import { DirectoryBlockFiles } from '../../../storage/block/block-files.ts';
+import { BlockReader } from '../../../storage/block/block-reader.ts';
+import { mergeSamples } from '../../../storage/chunk/merge-chunks.ts';
+import { openReader, type Reader } from '../../../storage/index.ts';
+import type { HistogramRow } from '../../../storage/model/histogram.ts';
+import { SampleBuffer } from '../../../storage/model/sample-buffer.ts';
+import { WINDOW_MS } from '../../../storage/model/time-range.ts';
+import { readChunks } from '../../../storage/select/read-chunks.ts';
+import { selectSeries } from '../../../storage/select/select-series.ts';
+import { ALWAYS } from '../../support/database-answers.ts';
+import { wireHistogram } from '../../support/histogram-message.ts';
+import { histogramOf, histogramSeries, requestsOf } from '../../support/histogram-series.ts';
+import { essenceOf, plainOf } from '../../support/histograms.ts';
+import { rowsOf } from '../../support/memory-source.ts';
+import { OpenedDatabase } from '../../support/opened-database.ts';
+import type { PlainHistogram } from '../../support/oracle/histogram-chunk.ts';
+import { type WrittenSeries, writeRequest } from '../../support/remote-write.ts';
+import { writeRequestV2 } from '../../support/remote-write-v2.ts';
+import { bitsOf, labelText } from '../../support/series.ts';
+import { SimFileSystem, seededChance } from '../../support/sim-file-system.ts';
+import { SimMachine } from '../../support/sim-machine.ts';
 
 const { root } = protobuf.parse(`
   syntax = "proto3";
