@@ -3,7 +3,7 @@
  *
  *   npm run soak -- power-cuts [--rounds 200] [--unsynced]
  *   npm run soak -- kills [--rounds 200]
- *   npm run soak -- uploads [--rounds 100] [--seed 1]
+ *   npm run soak -- uploads|checkpoints|cuts [--rounds 100] [--seed 1]
  *   npm run soak -- outage [--hours 24]
  *   npm run soak -- shipping [--rounds 100] [--seed 1]
  *   npm run soak -- machine-loss [--series 100000] [--steps 100]
@@ -16,13 +16,13 @@ import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { machine } from '../../bench/usage.ts';
 import { type CrashOptions, crashLine, runCrashes } from './crashes.ts';
+import { failpointLine, runFailpoints, type Work } from './failpoints.ts';
 import { runFullDisk } from './full-disk.ts';
 import { runFuzz } from './fuzz.ts';
 import { loseMachine } from './machine-loss.ts';
 import { runMutants } from './mutants.ts';
 import { outageLine, runOutage } from './outage.ts';
 import { runShipping, shippingLine } from './shipping.ts';
-import { runUploads, uploadLine } from './uploads.ts';
 import { flipBytes, writeLog } from './wal-flips.ts';
 
 const print = (line: string): void => void process.stdout.write(`${line}\n`);
@@ -111,10 +111,11 @@ async function walFlips(): Promise<boolean> {
   return tally.violations.length === 0 && tally.unnoticed === 0;
 }
 
-async function uploads(): Promise<boolean> {
-  const tally = await runUploads({ rounds: Number(values.rounds ?? 100), seed: Number(values.seed), log: print });
+async function failpoints(work: Work): Promise<boolean> {
+  const { rounds = '100', seed } = values;
+  const tally = await runFailpoints({ work, rounds: Number(rounds), seed: Number(seed), log: print });
   for (const violation of tally.violations.slice(0, 20)) print(`  ${violation}`);
-  print(`uploads: ${uploadLine(tally)}`);
+  print(`${work}: ${failpointLine(tally)}`);
   return tally.violations.length === 0;
 }
 
@@ -129,7 +130,9 @@ async function outage(): Promise<boolean> {
 const RUNS: Readonly<Record<string, () => Promise<boolean>>> = {
   'power-cuts': () => crashes('power-cut'),
   kills: () => crashes('kill'),
-  uploads,
+  uploads: () => failpoints('uploads'),
+  checkpoints: () => failpoints('checkpoints'),
+  cuts: () => failpoints('cuts'),
   outage,
   shipping,
   'machine-loss': machineLoss,

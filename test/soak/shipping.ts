@@ -6,7 +6,8 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { DurableLoad } from '../support/durable-load.ts';
-import { giveOrders, KILL_PHASES } from '../support/killing-bucket.ts';
+import { KILL_PHASES, type KillPhase } from '../support/kill-phase.ts';
+import { giveOrders } from '../support/killing-bucket.ts';
 import { readStreamed } from '../support/remote-read.ts';
 import { seededChance } from '../support/sim-file-system.ts';
 import { TemporaryDirectory } from '../support/temporary-directory.ts';
@@ -82,7 +83,7 @@ async function runBucket(
   const load = new DurableLoad(SHAPE);
   for (let round = 0; round < rounds; round++) {
     const call = 1 + Math.floor(chance() * CALLS);
-    const phase = KILL_PHASES[tally.rounds % KILL_PHASES.length] as (typeof KILL_PHASES)[number];
+    const phase = KILL_PHASES[tally.rounds % KILL_PHASES.length] as KillPhase;
     const delayMs = DELAYS_MS[Math.floor(chance() * DELAYS_MS.length)] as number;
     giveOrders(bucket, { killAt: { call, phase, delayMs, purpose: 'ship' } });
     await varve.kill();

@@ -8,8 +8,7 @@ import type { BucketLocation, OpenBucket } from '../../storage/bucket/bucket-loc
 import { BucketUsage } from '../../storage/bucket/bucket-usage.ts';
 import { DirectoryBucket } from '../../storage/bucket/directory-bucket.ts';
 import { StorageError } from '../../storage/lib/errors.ts';
-
-export const KILL_PHASES = ['before', 'during', 'after'] as const;
+import type { KillPhase } from './kill-phase.ts';
 
 export interface BucketOrders {
   /**
@@ -18,7 +17,7 @@ export interface BucketOrders {
    */
   readonly killAt?: {
     readonly call: number;
-    readonly phase: (typeof KILL_PHASES)[number];
+    readonly phase: KillPhase;
     readonly delayMs: number;
     readonly purpose?: BucketPurpose;
   };

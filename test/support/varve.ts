@@ -34,6 +34,8 @@ export interface MachineOptions {
   readonly bucket?: KillingBucketConfig;
   /** Each of its syncs takes at least so long. */
   readonly syncDelayMs?: number;
+  /** The path of a file with FileOrders in JSON (machine-file-system.ts), read at the start. */
+  readonly fileOrders?: string;
 }
 
 /** Starts `varve serve` on any free port and returns the program at once, ready or not. */
