@@ -123,6 +123,14 @@ function blockLineOf(event: BlockEvent): Line {
         message: 'a block could not be uploaded: it stays on this disk and is tried again',
         fields: { ulid: event.ulid, error: event.message },
       };
+    case 'block-damaged':
+      return {
+        level: 'error',
+        message: event.isUploadedAgain
+          ? 'a block in the bucket was damaged: the copy on this disk is uploaded again'
+          : 'a block in the bucket is damaged, and there is no copy of it on this disk',
+        fields: { ulid: event.ulid, reason: event.message },
+      };
     case 'block-evicted':
       return {
         level: 'info',

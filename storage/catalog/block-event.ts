@@ -16,6 +16,13 @@ export type BlockEvent =
   | { readonly kind: 'upload-retry'; readonly ulid: string; readonly message: string }
   /** The copy of an uploaded block on this disk had to make room. */
   | { readonly kind: 'block-evicted'; readonly ulid: string; readonly bytes: number }
+  /** Two listings show a block without a file, or with one of another size than its meta.json says. */
+  | {
+      readonly kind: 'block-damaged';
+      readonly ulid: string;
+      readonly message: string;
+      readonly isUploadedAgain: boolean;
+    }
   /** The bucket was listed. `vanished` blocks are not there any more, `strays` objects belong to no block. */
   | {
       readonly kind: 'bucket-synced';

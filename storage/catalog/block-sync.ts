@@ -31,8 +31,10 @@ export interface SyncParts {
 
 export class BlockSync {
   readonly #parts: SyncParts;
-  /** Blocks that lie twice, of which it was said. */
+  /** Blocks that lie twice or are damaged, of which it was said. */
   readonly #reported = new Set<string>();
+  /** Blocks that the last listing showed damaged: one listing alone may be stale. */
+  #damaged: ReadonlySet<string> = new Set();
 
   constructor(parts: SyncParts) {
     this.#parts = parts;
@@ -52,6 +54,7 @@ export class BlockSync {
     await this.#readMetas(listing);
     await this.#readMarks(listing);
     const vanished = await this.#checkMissing(listing, isEmptied);
+    this.#noteDamaged(listing.damaged);
     onEvent({
       kind: 'bucket-synced',
       blocks: listing.count,
@@ -123,6 +126,19 @@ export class BlockSync {
     const agreed = listing.endMissing(isEmptied);
     for (const place of agreed) this.#vanish(place);
     return gone.length + agreed.length;
+  }
+
+  /** What two listings in a row show damaged is uploaded again from the copy on this disk, or at least told. */
+  #noteDamaged(damaged: ReadonlyMap<string, string>): void {
+    const { catalog, onEvent } = this.#parts;
+    for (const [ulid, reason] of damaged) {
+      if (!this.#damaged.has(ulid)) continue;
+      const isUploadedAgain = catalog.uploadAgain(ulid);
+      if (isUploadedAgain || !this.#reported.has(ulid))
+        onEvent({ kind: 'block-damaged', ulid, message: reason, isUploadedAgain });
+      this.#reported.add(ulid);
+    }
+    this.#damaged = new Set(damaged.keys());
   }
 
   #vanish({ ulid }: BucketPlace): void {

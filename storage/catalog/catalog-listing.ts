@@ -2,6 +2,8 @@
  * What a listing of the bucket changes in the catalogue. A listing may be stale: what it does not have, while the
  * catalogue has it, is asked for by name, and gone only when that or a second listing says so.
  */
+import { META_FILE } from '../block/layout.ts';
+import type { BlockFile } from '../block/meta.ts';
 import type { ListedBlock } from '../bucket/block-listing.ts';
 import type { BlockState, Catalog } from './catalog.ts';
 
@@ -16,6 +18,7 @@ interface KnownRow {
   readonly directory: string | null;
   readonly listed: number | null;
   readonly listed_version: string | null;
+  readonly files: string;
 }
 
 const WHOLE: ReadonlySet<BlockState> = new Set(['uploaded', 'foreign']);
@@ -31,6 +34,8 @@ export class CatalogListing {
   count = 0;
   /** Of those, the ones that nobody knew. */
   added = 0;
+  /** Whole blocks, by their names, of which the listing shows a file not at all or in another size, and what it shows. */
+  readonly damaged: Map<string, string> = new Map();
 
   constructor(catalog: Catalog, nowMs: number) {
     this.#catalog = catalog;
@@ -100,7 +105,7 @@ export class CatalogListing {
   #noteOne(block: ListedBlock, onTwice: (message: string) => void): void {
     const { ulid, directory, metaVersion = null, hasDeletionMark } = block;
     const sql = (text: string) => this.#catalog.sql(text);
-    const known = sql('SELECT state, directory, listed, listed_version FROM blocks WHERE ulid = ?').get(ulid) as
+    const known = sql('SELECT state, directory, listed, listed_version, files FROM blocks WHERE ulid = ?').get(ulid) as
       | KnownRow
       | undefined;
     if (known?.listed === this.#number && known.directory !== directory) {
@@ -122,6 +127,7 @@ export class CatalogListing {
     // What we put ourselves need not be read.
     if (state === 'uploaded' && known?.listed_version === null)
       sql('UPDATE blocks SET version = listed_version WHERE ulid = ?').run(ulid);
+    if (WHOLE.has(state) && !hasDeletionMark) this.#check(block, JSON.parse(known?.files ?? '[]') as BlockFile[]);
     if (WHOLE.has(state) || HERE.has(state)) return;
     const isChanged = metaVersion !== known?.listed_version;
     if (metaVersion === null || isChanged || state === 'partial') {
@@ -133,6 +139,19 @@ export class CatalogListing {
         ulid,
       );
     }
+  }
+
+  /** Holds the files that are there against those that the block's meta.json names with their sizes. */
+  #check({ ulid, files }: ListedBlock, wanted: readonly BlockFile[]): void {
+    const sizes = new Map(files.map(({ name, bytes }) => [name, bytes]));
+    const wrong = wanted.find(
+      ({ rel_path: name, size_bytes }) =>
+        name !== META_FILE && size_bytes !== undefined && sizes.get(name) !== size_bytes,
+    );
+    if (wrong === undefined) return;
+    const found = sizes.get(wrong.rel_path);
+    const what = found === undefined ? 'is not there' : `has ${found} bytes instead of ${wrong.size_bytes}`;
+    this.damaged.set(ulid, `${wrong.rel_path} ${what}`);
   }
 
   #places(condition: string, limit: number): BucketPlace[] {

@@ -269,16 +269,28 @@ export class Catalog {
       const row = this.sql('SELECT local, deletion FROM blocks WHERE ulid = ?').get(ulid) as
         | { readonly local: string | null; readonly deletion: number | null }
         | undefined;
-      if (row?.local && row.deletion === null) {
-        this.sql(
-          `UPDATE blocks SET state = 'local', directory = NULL, sent = '[]', uploaded = NULL, listed = NULL, missing = 0
-           WHERE ulid = ?`,
-        ).run(ulid);
-        return undefined;
-      }
+      if (row?.deletion === null && this.#makeLocal(ulid)) return undefined;
       this.sql('DELETE FROM blocks WHERE ulid = ?').run(ulid);
       return row?.local ?? undefined;
     });
+  }
+
+  /** A block of this instance is not whole in the bucket after all: its copy on this disk is uploaded, if there is one. */
+  uploadAgain(ulid: string): boolean {
+    return this.change(
+      () =>
+        this.sql("SELECT 1 FROM blocks WHERE ulid = ? AND state = 'uploaded'").get(ulid) !== undefined &&
+        this.#makeLocal(ulid),
+    );
+  }
+
+  /** The copy on this disk is what there is of a block; false if there is none. */
+  #makeLocal(ulid: string): boolean {
+    const { changes } = this.sql(
+      `UPDATE blocks SET state = 'local', directory = NULL, sent = '[]', uploaded = NULL, listed = NULL, missing = 0
+       WHERE ulid = ? AND local IS NOT NULL`,
+    ).run(ulid);
+    return changes > 0;
   }
 
   /** What the bucket's meta.json says of a block there; one of ours is uploaded with that. Throws CorruptionError. */

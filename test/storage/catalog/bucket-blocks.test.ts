@@ -389,6 +389,42 @@ test('a bucket that was emptied under us is said so, and gets again what is on t
   await blocks.close();
 });
 
+test('a block of ours that lost a file in the bucket is uploaded again from here, after two listings', async () => {
+  const blocks = open();
+  blocks.start();
+  cut(blocks, ONE);
+  await machine.until('the upload', () => uploads().length === 1);
+  disk.remove(`/store/${ONE}/index`);
+  await sync(blocks);
+  expect(kinds('block-damaged')).toEqual([]);
+  expect(names(blocks)).toEqual([ONE]);
+  await sync(blocks);
+  expect(kinds('block-damaged')).toEqual([
+    { kind: 'block-damaged', ulid: ONE, message: 'index is not there', isUploadedAgain: true },
+  ]);
+  await machine.until('the second upload', () => uploads().length === 2);
+  expect(await objects()).toEqual([`${ONE}/chunks/000001`, `${ONE}/index`, `${ONE}/meta.json`]);
+  for (let i = 0; i < 3; i++) await sync(blocks);
+  expect(kinds('block-damaged').length).toBe(1);
+  expect(names(blocks)).toEqual([ONE]);
+  await blocks.close();
+});
+
+test('a damaged block that lies in the bucket only is told once, and left as it is', async () => {
+  const ulid = ulidAt(NOW_MS - HOUR_MS, 1);
+  const files = [{ rel_path: 'index', size_bytes: 11 }, { rel_path: 'meta.json' }];
+  const thanos = { labels: {}, downsample: { resolution: 0 }, source: 'sidecar', files };
+  await putForeign(ulid, { thanos });
+  const blocks = open();
+  for (let i = 0; i < 4; i++) await sync(blocks);
+  expect(kinds('block-damaged')).toEqual([
+    { kind: 'block-damaged', ulid, message: 'index has 10 bytes instead of 11', isUploadedAgain: false },
+  ]);
+  expect(names(blocks, 'nobody')).toEqual([ulid]);
+  expect(await objects()).toEqual([`${ulid}/index`, `${ulid}/meta.json`]);
+  await blocks.close();
+});
+
 test('a block of ours that a compactor marked and deleted is not brought back, its copy goes', async () => {
   const blocks = open();
   blocks.start();
