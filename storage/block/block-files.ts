@@ -16,6 +16,18 @@ export interface BlockFiles {
   read(name: string, offset: number, length: number, aheadEnd?: number): Promise<Uint8Array>;
   /** The size of a file in bytes. */
   size(name: string): Promise<number>;
+  /** For long ranges of which little is wanted; undefined where there is nothing to gain. */
+  readonly sparse?: SparseReads;
+}
+
+/** Long ranges of which only some pieces are wanted, and these pieces again. */
+export interface SparseReads {
+  /** As BlockFiles.read, but nothing of it is kept. */
+  read(name: string, offset: number, length: number): Promise<Uint8Array>;
+  /** What was kept of a file under this key, if it still is. It must not be changed. */
+  recall(name: string, key: string): Uint8Array | undefined;
+  /** Keeps bytes that are not changed from now on. */
+  keep(name: string, key: string, bytes: Uint8Array): void;
 }
 
 /** A system call takes as long as the copy of some 16 KiB that the machine has in memory. */

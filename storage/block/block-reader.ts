@@ -31,6 +31,26 @@ interface MatchingSeries extends IndexedSeries {
   readonly ref: number;
 }
 
+/**
+ * What a selection found, for as long as its series are held. Its series come back in batches, each of which would read the
+ * same stretches of the files again: of a light one all chunks are read with the first batch.
+ */
+interface Selection {
+  /** Of all chunks, ascending. */
+  readonly places: Float64Array;
+  /** Of a light selection, the chunks of each series by its ref. */
+  readonly metas: ReadonlyMap<number, readonly ChunkMeta[]> | undefined;
+  chunks?: Promise<ReadonlyMap<number, RawChunk>>;
+}
+
+interface RawChunk {
+  readonly encoding: number;
+  readonly bytes: Uint8Array;
+}
+
+/** So many chunks of a block are held; with 360 blocks and 200 bytes each that is 150 MB. */
+const LIGHT_CHUNKS = 2048;
+
 /** A chunk to read and its place among the chunks of its series. */
 interface WantedChunk {
   readonly meta: ChunkMeta;
@@ -43,8 +63,8 @@ export class BlockReader implements SeriesSource {
   readonly externalLabels: Labels;
   readonly #files: BlockFiles;
   readonly #index: BlockIndex;
-  /** The places of all chunks of the selection that a series came with. */
-  readonly #selections = new WeakMap<SourceSeries, Float64Array>();
+  /** The selection that a series came with. */
+  readonly #selections = new WeakMap<SourceSeries, Selection>();
 
   private constructor(meta: BlockMeta, externalLabels: Labels, files: BlockFiles, header: IndexHeader) {
     this.meta = meta;
@@ -107,14 +127,17 @@ export class BlockReader implements SeriesSource {
     const selected: SourceSeries[] = [];
     if (!this.#overlaps(range)) return selected;
     const places: number[] = [];
+    const metas = new Map<number, readonly ChunkMeta[]>();
     for await (const batch of this.#matching(matchers, range)) {
       for (const one of batch) {
         selected.push(this.#selected(one, range));
-        if (this.#files.aheadBytes === 0) continue;
+        if (this.#files.sparse === undefined) continue; // What is here is read again at no cost.
         for (const chunk of one.chunks) if (overlaps(chunk, range)) places.push(chunk.ref);
+        if (places.length <= LIGHT_CHUNKS) metas.set(one.ref, one.chunks);
+        else metas.clear();
       }
     }
-    this.#noteSelection(selected, places);
+    this.#noteSelection(selected, places, metas);
     return selected;
   }
 
@@ -130,38 +153,83 @@ export class BlockReader implements SeriesSource {
 
   /** Chunks that were read together are views of one buffer: a copy of each would cost as much as all the rest. */
   async readChunks(series: readonly SourceSeries[], range: TimeRange): Promise<Chunk[][]> {
+    const [first] = series;
+    const selection = first && this.#selections.get(first);
     const wanted: WantedChunk[] = [];
-    const allMetas = await this.#chunkMetas(series);
+    const allMetas = await this.#chunkMetas(series, selection?.metas);
     const chunks = allMetas.map((seriesMetas) => {
       const metas = seriesMetas.filter((meta) => overlaps(meta, range));
       const target = new Array<Chunk>(metas.length);
       metas.forEach((meta, at) => void wanted.push({ meta, target, at }));
       return target;
     });
-    // In the order of the file, which that of a selection is already.
-    wanted.sort((a, b) => a.meta.ref - b.meta.ref);
-    const refs = Float64Array.from(wanted, ({ meta }) => meta.ref);
-    const options = {
-      guessBytes: this.meta.thanos?.index_stats?.chunk_max_size,
-      aheadRef: this.#aheadRef(series[0], refs.at(-1)),
-    };
-    await readChunkRanges(this.#files, this.meta.ulid, refs, options, (i, encoding, bytes) => {
-      const { meta, target, at } = wanted[i] as WantedChunk;
+    const take = ({ meta, target, at }: WantedChunk, { encoding, bytes }: RawChunk): void => {
       target[at] = { minTimeMs: meta.minTimeMs, maxTimeMs: meta.maxTimeMs, encoding, bytes };
-    });
+    };
+    const all = await this.#chunksOf(selection);
+    if (all !== undefined && wanted.every(({ meta }) => all.has(meta.ref)))
+      for (const chunk of wanted) take(chunk, all.get(chunk.meta.ref) as RawChunk);
+    else await this.#readWanted(wanted, selection, take);
     return chunks;
   }
 
-  /** Keeps where the chunks of a selection are, for reading ahead: its series come back in batches. */
-  #noteSelection(selected: readonly SourceSeries[], places: readonly number[]): void {
-    if (places.length === 0) return;
-    const sorted = Float64Array.from(places).sort();
-    for (const series of selected) this.#selections.set(series, sorted);
+  async #readWanted(
+    wanted: WantedChunk[],
+    selection: Selection | undefined,
+    take: (chunk: WantedChunk, raw: RawChunk) => void,
+  ): Promise<void> {
+    // In the order of the file, which that of a selection is already.
+    wanted.sort((a, b) => a.meta.ref - b.meta.ref);
+    const refs = Float64Array.from(wanted, ({ meta }) => meta.ref);
+    const aheadRef = this.#aheadRef(selection?.places, refs.at(-1));
+    await this.#readRefs(refs, aheadRef, (i, raw) => take(wanted[i] as WantedChunk, raw));
   }
 
-  /** The last chunk that the selection of `series` wants within reach behind the chunk at `ref`. */
-  #aheadRef(series: SourceSeries | undefined, ref = 0): number {
-    const places = series === undefined ? undefined : this.#selections.get(series);
+  /** The chunks of a light selection, by their places, read once; undefined for another. */
+  #chunksOf(selection: Selection | undefined): Promise<ReadonlyMap<number, RawChunk>> | undefined {
+    if (selection?.metas === undefined) return undefined;
+    selection.chunks ??= this.#readAll(selection.places).catch((error: unknown) => {
+      delete selection.chunks; // The next one tries again.
+      throw error;
+    });
+    return selection.chunks;
+  }
+
+  async #readAll(places: Float64Array): Promise<ReadonlyMap<number, RawChunk>> {
+    const chunks = new Map<number, RawChunk>();
+    await this.#readRefs(places, undefined, (i, raw) => void chunks.set(places[i] as number, raw));
+    return chunks;
+  }
+
+  async #readRefs(
+    refs: Float64Array,
+    aheadRef: number | undefined,
+    take: (index: number, chunk: RawChunk) => void,
+  ): Promise<void> {
+    const guessBytes = this.meta.thanos?.index_stats?.chunk_max_size;
+    const options = { guessBytes, ...(aheadRef === undefined ? {} : { aheadRef }) };
+    await readChunkRanges(this.#files, this.meta.ulid, refs, options, (i, encoding, bytes) =>
+      take(i, { encoding, bytes }),
+    );
+  }
+
+  /** Keeps where the chunks of a selection are, for when its series come back. */
+  #noteSelection(
+    selected: readonly SourceSeries[],
+    places: readonly number[],
+    metas: ReadonlyMap<number, readonly ChunkMeta[]>,
+  ): void {
+    if (places.length === 0) return;
+    const isLight = places.length <= LIGHT_CHUNKS;
+    const selection: Selection = {
+      places: Float64Array.from(places).sort(),
+      metas: isLight ? metas : undefined,
+    };
+    for (const series of selected) this.#selections.set(series, selection);
+  }
+
+  /** The last of the places that is wanted within reach behind the chunk at `ref`. */
+  #aheadRef(places: Float64Array | undefined, ref = 0): number {
     let last = ref;
     if (places === undefined) return last;
     const { gapBytes, aheadBytes } = this.#files;
@@ -232,18 +300,24 @@ export class BlockReader implements SeriesSource {
   }
 
   /** The chunks that the refs of each series name. A series' refs lead to its one entry. */
-  async #chunkMetas(series: readonly SourceSeries[]): Promise<ChunkMeta[][]> {
+  async #chunkMetas(
+    series: readonly SourceSeries[],
+    known: ReadonlyMap<number, readonly ChunkMeta[]> | undefined,
+  ): Promise<ChunkMeta[][]> {
     const refOf = ({ chunkRefs }: SourceSeries): number => Math.floor((chunkRefs[0] ?? 0) / CHUNKS_PER_SERIES);
+    const metasIn = (metas: ReadonlyMap<number, readonly ChunkMeta[]>): ChunkMeta[][] =>
+      series.map((one) => {
+        const chunks = metas.get(refOf(one)) ?? [];
+        return one.chunkRefs.map((chunkRef) => chunks[chunkRef % CHUNKS_PER_SERIES] as ChunkMeta);
+      });
+    if (known !== undefined && series.every((one) => one.chunkRefs.length === 0 || known.has(refOf(one))))
+      return metasIn(known);
     const refs = Uint32Array.from(
       series.filter(({ chunkRefs }) => chunkRefs.length > 0),
       refOf,
     ).sort();
     const entries = await this.#index.series(refs);
-    const chunksOf = new Map(entries.map(({ chunks }, i) => [refs[i] as number, chunks]));
-    return series.map((one) => {
-      const chunks = chunksOf.get(refOf(one)) ?? [];
-      return one.chunkRefs.map((chunkRef) => chunks[chunkRef % CHUNKS_PER_SERIES] as ChunkMeta);
-    });
+    return metasIn(new Map(entries.map(({ chunks }, i) => [refs[i] as number, chunks])));
   }
 
   /** Symbols are numbered in byte order, so their strings come sorted. */

@@ -2,7 +2,7 @@
  * The files of a block in the bucket, read by ranges of whole pages that are kept: what was read once is not asked for
  * again while the caches have it. Pages that are missing side by side come with one request.
  */
-import type { BlockFiles } from '../block/block-files.ts';
+import type { BlockFiles, SparseReads } from '../block/block-files.ts';
 import { concurrently } from '../lib/concurrently.ts';
 import type { BucketReads } from './bucket-reads.ts';
 import { PAGE_BYTES } from './disk-pages.ts';
@@ -34,6 +34,11 @@ export class BucketBlockFiles implements BlockFiles {
   readonly gapBytes: number = BUCKET_GAP_BYTES;
   readonly readsAtOnce: number = READS_AT_ONCE;
   readonly aheadBytes: number;
+  readonly sparse: SparseReads = {
+    read: (name, offset, length) => this.#readOnce(name, offset, length),
+    recall: (name, key) => this.#recall(name, key),
+    keep: (name, key, bytes) => this.#keep(name, key, bytes),
+  };
   readonly #place: BucketBlockPlace;
   readonly #bucket: BucketReads;
   readonly #cache: PageCache;
@@ -143,6 +148,35 @@ export class BucketBlockFiles implements BlockFiles {
     } finally {
       for (const key of keys) this.#pending.delete(key);
     }
+  }
+
+  async #readOnce(name: string, offset: number, length: number): Promise<Uint8Array> {
+    const { directory, bytesOf } = this.#place;
+    const wanted = Math.min(length, (bytesOf(name) ?? Number.POSITIVE_INFINITY) - offset);
+    if (wanted <= 0) return new Uint8Array(0);
+    return await this.#bucket.withRoom(wanted, () => this.#bucket.getRange(`${directory}/${name}`, offset, wanted));
+  }
+
+  /** In pages; the last one is the first that is not full. */
+  #keep(name: string, key: string, bytes: Uint8Array): void {
+    for (let i = 0; i * PAGE_BYTES <= bytes.length; i++) {
+      const pageKey = this.#key(`${name}~${key}`, i);
+      this.#used.add(pageKey);
+      this.#cache.put(pageKey, bytes.slice(i * PAGE_BYTES, (i + 1) * PAGE_BYTES));
+    }
+  }
+
+  #recall(name: string, key: string): Uint8Array | undefined {
+    const pages: Uint8Array[] = [];
+    let page: Uint8Array | undefined;
+    do {
+      const pageKey = this.#key(`${name}~${key}`, pages.length);
+      this.#used.add(pageKey);
+      page = this.#cache.get(pageKey);
+      if (page === undefined) return undefined;
+      pages.push(page);
+    } while (page.length === PAGE_BYTES);
+    return Buffer.concat(pages);
   }
 
   /** By the block's name: wherever it lies, its files never change. */

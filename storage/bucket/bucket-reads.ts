@@ -11,7 +11,7 @@ import type { Bucket } from './bucket.ts';
 const REQUESTS_AT_ONCE = 32;
 
 /** What reads that are under way hold together, until those who asked have taken what they want of it. */
-const BYTES_AT_ONCE: number = 64 * 1024 * 1024;
+const BYTES_AT_ONCE: number = 96 * 1024 * 1024;
 
 /** After a failure nothing is asked for so long. */
 const PAUSE_MS = 5000;

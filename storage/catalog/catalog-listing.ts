@@ -18,7 +18,7 @@ interface KnownRow {
   readonly directory: string | null;
   readonly listed: number | null;
   readonly listed_version: string | null;
-  readonly files: string;
+  readonly bytes: number;
 }
 
 const WHOLE: ReadonlySet<BlockState> = new Set(['uploaded', 'foreign']);
@@ -105,7 +105,7 @@ export class CatalogListing {
   #noteOne(block: ListedBlock, onTwice: (message: string) => void): void {
     const { ulid, directory, metaVersion = null, hasDeletionMark } = block;
     const sql = (text: string) => this.#catalog.sql(text);
-    const known = sql('SELECT state, directory, listed, listed_version, files FROM blocks WHERE ulid = ?').get(ulid) as
+    const known = sql('SELECT state, directory, listed, listed_version, bytes FROM blocks WHERE ulid = ?').get(ulid) as
       | KnownRow
       | undefined;
     if (known?.listed === this.#number && known.directory !== directory) {
@@ -127,7 +127,7 @@ export class CatalogListing {
     // What we put ourselves need not be read.
     if (state === 'uploaded' && known?.listed_version === null)
       sql('UPDATE blocks SET version = listed_version WHERE ulid = ?').run(ulid);
-    if (WHOLE.has(state) && !hasDeletionMark) this.#check(block, JSON.parse(known?.files ?? '[]') as BlockFile[]);
+    if (WHOLE.has(state) && !hasDeletionMark) this.#check(block, known?.bytes ?? 0);
     if (WHOLE.has(state) || HERE.has(state)) return;
     const isChanged = metaVersion !== known?.listed_version;
     if (metaVersion === null || isChanged || state === 'partial') {
@@ -142,9 +142,12 @@ export class CatalogListing {
   }
 
   /** Holds the files that are there against those that the block's meta.json names with their sizes. */
-  #check({ ulid, files }: ListedBlock, wanted: readonly BlockFile[]): void {
-    const sizes = new Map(files.map(({ name, bytes }) => [name, bytes]));
-    const wrong = wanted.find(
+  #check({ ulid, files }: ListedBlock, wantedBytes: number): void {
+    const content = files.filter(({ name }) => name !== META_FILE);
+    if (content.reduce((sum, { bytes }) => sum + bytes, 0) === wantedBytes) return;
+    const sizes = new Map(content.map(({ name, bytes }) => [name, bytes]));
+    const text = this.#catalog.sql('SELECT files FROM blocks WHERE ulid = ?').pluck().get(ulid) as string;
+    const wrong = (JSON.parse(text) as BlockFile[]).find(
       ({ rel_path: name, size_bytes }) =>
         name !== META_FILE && size_bytes !== undefined && sizes.get(name) !== size_bytes,
     );

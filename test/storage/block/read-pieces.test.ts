@@ -74,7 +74,7 @@ test('ranges hold every piece once, never overlap, and end before 8 MiB unless a
       fc.nat(2 * MIB),
       (places, guess, gapBytes) => {
         const offsets = Float64Array.from(places).sort();
-        const ranges = planRanges(offsets, () => guess, gapBytes);
+        const ranges = planRanges({ offsets, guessBytes: () => guess }, { gapBytes, maxBytes: 8 * MIB });
         let next = 0;
         for (const [i, { start, end, from, to }] of ranges.entries()) {
           expect([from, start]).toEqual([next, offsets[from]]);
@@ -120,4 +120,84 @@ test('a piece of a range that is mostly gaps does not keep the range', async () 
   expect(await keptBytes(20)).toEqual(new Array<number>(10).fill(51));
   // Close together they are views: a copy of each would cost as much as all the rest.
   expect(Math.min(...(await keptBytes(2)))).toBeGreaterThan(5000);
+});
+
+/** A file of a bucket: pieces of 50 bytes each so many bytes apart, and what is asked of it. */
+function sparseFile(gaps: readonly number[], gapBytes: number) {
+  const offsets = [0];
+  for (const gap of gaps) offsets.push((offsets.at(-1) as number) + 50 + gap);
+  const bytes = new Uint8Array((offsets.at(-1) as number) + 50);
+  for (const [i, offset] of offsets.entries()) bytes.fill(i + 1, offset, offset + 50);
+  const reads: { offset: number; length: number }[] = [];
+  const kept = new Map<string, Uint8Array>();
+  const files: BlockFiles = {
+    gapBytes,
+    readsAtOnce: 2,
+    aheadBytes: 0,
+    read: async (_, offset, length) => bytes.slice(offset, offset + length),
+    size: async () => bytes.length,
+    sparse: {
+      async read(_, offset, length) {
+        reads.push({ offset, length });
+        return bytes.slice(offset, offset + length);
+      },
+      recall: (name, key) => kept.get(`${name} ${key}`),
+      keep: (name, key, packed) => void kept.set(`${name} ${key}`, packed),
+    },
+  };
+  const readAll = async (wanted: readonly number[] = offsets, guess = 60): Promise<number[][]> => {
+    const got: number[][] = [];
+    await readPieces(files, [
+      {
+        path: 'a',
+        offsets: Float64Array.from(wanted),
+        guessBytes: () => guess,
+        extent: () => 50,
+        take: (index, range, at) => {
+          got[index] = [...new Set(range.subarray(at, at + 50))];
+        },
+      },
+    ]);
+    return got;
+  };
+  return { offsets, reads, kept, readAll };
+}
+
+test('of a long range that is nearly all gaps the pieces are kept, and found when they are wanted again', async () => {
+  const { offsets, reads, kept, readAll } = sparseFile(new Array<number>(40).fill(30_000), 100_000);
+  const expected = offsets.map((_, i) => [i + 1]);
+  expect(await readAll()).toEqual(expected);
+  expect(reads.splice(0)).toHaveLength(1);
+  expect([...kept.values()].map(({ length }) => length)).toEqual([4 + 41 * 58]);
+  expect(await readAll()).toEqual(expected);
+  expect(reads.splice(0)).toEqual([]);
+  // Other pieces are others, also under the same key.
+  const [key] = kept.keys();
+  const fewer = offsets.slice(1);
+  expect(await readAll(fewer)).toEqual(expected.slice(1));
+  expect(reads.splice(0)).toHaveLength(1);
+  kept.set(key as string, [...kept.values()][1] as Uint8Array);
+  expect(await readAll()).toEqual(expected);
+  expect(reads.splice(0)).toHaveLength(1);
+});
+
+test('pieces that are longer than the guess are kept whole', async () => {
+  const { offsets, kept, readAll } = sparseFile(new Array<number>(40).fill(30_000), 100_000);
+  const expected = offsets.map((_, i) => [i + 1]);
+  expect(await readAll(offsets, 20)).toEqual(expected);
+  expect([...kept.values()].map(({ length }) => length)).toEqual([4 + 41 * 58]);
+  expect(await readAll(offsets, 20)).toEqual(expected);
+});
+
+test('a few gaps wider than the others are read over too, and of gaps of one width all or none', async () => {
+  const near = new Array<number>(20).fill(90_000);
+  const few = sparseFile([...near, 150_000, ...near], 100_000);
+  await few.readAll();
+  expect(few.reads).toHaveLength(1);
+  const equal = sparseFile([...near, 700_000, 700_000, 700_000, ...near], 100_000);
+  await equal.readAll();
+  expect(equal.reads).toHaveLength(4);
+  const one = sparseFile([...near, 700_000, 900_000, 900_000, ...near], 100_000);
+  await one.readAll();
+  expect(one.reads).toHaveLength(3);
 });

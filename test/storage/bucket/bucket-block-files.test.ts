@@ -98,3 +98,25 @@ test('pages that were forgotten are fetched again', async () => {
   await files.read('f', 0, 10);
   expect(asked).toHaveLength(2);
 });
+
+test('what is wanted of a long range is read without keeping the rest, and found again until it is forgotten', async () => {
+  const content = contentOf(40 * PAGE_BYTES);
+  const { files, asked } = filesOf(content, { memoryBytes: 10_000_000 });
+  const bytes = await files.sparse.read('f', 100, 30 * PAGE_BYTES);
+  expect(Buffer.compare(bytes, content.subarray(100, 100 + 30 * PAGE_BYTES))).toBe(0);
+  expect(asked.splice(0)).toEqual([{ offset: 100, length: 30 * PAGE_BYTES }]);
+  await files.read('f', 100, 10);
+  expect(asked.splice(0)).toHaveLength(1);
+  // Nothing is asked for behind the end.
+  expect(await files.sparse.read('f', content.length - 7, 100)).toHaveLength(7);
+  expect(await files.sparse.read('f', content.length, 100)).toHaveLength(0);
+  for (const length of [0, 1, PAGE_BYTES - 1, PAGE_BYTES, 2 * PAGE_BYTES, 2 * PAGE_BYTES + 5]) {
+    const kept = content.slice(0, length);
+    expect(files.sparse.recall('f', `k${length}`)).toBeUndefined();
+    files.sparse.keep('f', `k${length}`, kept);
+    expect(Buffer.compare(files.sparse.recall('f', `k${length}`) as Uint8Array, kept)).toBe(0);
+    expect(files.sparse.recall('g', `k${length}`)).toBeUndefined();
+  }
+  files.forgetPages();
+  expect(files.sparse.recall('f', `k${PAGE_BYTES}`)).toBeUndefined();
+});
