@@ -48,6 +48,8 @@ export interface QueryResult {
   readonly series: number;
   readonly chunks: number;
   readonly answerBytes: number;
+  /** Of the process after both, at its highest. */
+  readonly peakRssBytes: number;
   /** With what the process was started with in its caches on disk, and once more. */
   readonly first: QueryCost;
   readonly second: QueryCost;
@@ -69,6 +71,7 @@ export async function runQuery(order: QueryOrder): Promise<QueryResult> {
   await bodyOf(pool, tenant, { kind: 'labels', selectors: [], range: { minTimeMs: 0, maxTimeMs: 1 }, limit: 0 });
   const first = await ask(pool, order, watch);
   const second = await ask(pool, order, watch);
+  const peakRssBytes = process.resourceUsage().maxRSS * 1024;
   if (!first.answer.equals(second.answer)) throw new Error('the second answer is another one');
   const frames = decodeFrames(first.answer);
   await pool.close();
@@ -78,6 +81,7 @@ export async function runQuery(order: QueryOrder): Promise<QueryResult> {
     series: new Set(frames.map(({ labels }) => labels.join('\0'))).size,
     chunks: frames.reduce((sum, { chunks }) => sum + chunks.length, 0),
     answerBytes: first.answer.length,
+    peakRssBytes,
     first: first.cost,
     second: second.cost,
   };

@@ -57,6 +57,8 @@ export interface QueryFigures extends QueryCost {
   readonly blocks: number;
   readonly series: number;
   readonly answerBytes: number;
+  /** Of the process that asked. */
+  readonly peakRssBytes: number;
 }
 
 export interface BucketReport {
@@ -203,8 +205,8 @@ async function measureQueries(
 
 /** Both queries of a process; the second one after the first touch says nothing that the other does not. */
 function figuresOf(order: QueryOrder, caches: CacheState): QueryFigures[] {
-  const { first, second, blocks, series, answerBytes } = askInProcess(order);
-  const common = { selector: selectorText(order.labels), delayMs: order.delayMs, blocks, series, answerBytes };
+  const { first, second, ...size } = askInProcess(order);
+  const common = { selector: selectorText(order.labels), delayMs: order.delayMs, ...size };
   const figures: QueryFigures[] = [{ ...common, caches, ...first }];
   if (caches === 'header') figures.push({ ...common, caches: 'warm', ...second });
   return figures;
@@ -313,6 +315,7 @@ function queryRows(queries: readonly QueryFigures[]): string[][] {
       'KiB/block',
       'wall s',
       'CPU s',
+      'RSS MiB',
     ],
     ...queries.map((query) => {
       const bar = MOST_REQUESTS_OF_BLOCK[query.caches];
@@ -332,6 +335,7 @@ function queryRows(queries: readonly QueryFigures[]): string[][] {
         (query.bytes / 1024 / touched).toFixed(0),
         (query.wallMs / 1000).toFixed(2),
         (query.cpuMs / 1000).toFixed(2),
+        mib(query.peakRssBytes),
       ];
     }),
   ];

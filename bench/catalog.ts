@@ -8,37 +8,19 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { encodeMeta } from '../storage/block/meta.ts';
-import { BucketUsage } from '../storage/bucket/bucket-usage.ts';
-import { Database, moduleUrl, nodeFileSystem, systemClock, systemRandom, workerExecutor } from '../storage/index.ts';
 import { encodeUlid } from '../storage/lib/ulid.ts';
+import { WINDOW_MS } from '../storage/model/time-range.ts';
 import { TemporaryDirectory } from '../test/support/temporary-directory.ts';
+import { type CatalogStart, NEWEST_MS } from './catalog-start.ts';
 
 export interface CatalogOptions {
   readonly blocks: number;
-}
-
-/** Of one start. */
-export interface CatalogStart {
-  readonly blocks: number;
-  /** Until the engine can be written and read. */
-  readonly openMs: number;
-  /** Until every block of the bucket can be read; counted from the beginning, too. */
-  readonly allMs: number;
-  /** Of the process, at its highest. */
-  readonly peakRssBytes: number;
-  /** Of asking for the blocks of thirty days. */
-  readonly selectMs: number;
-  readonly selected: number;
 }
 
 export interface CatalogReport {
   readonly cold: CatalogStart;
   readonly warm: CatalogStart;
 }
-
-const WINDOW_MS = 7_200_000;
-const NEWEST_MS = Math.floor(Date.UTC(2026, 0, 1) / WINDOW_MS) * WINDOW_MS;
-const MONTH_MS = 30 * 86_400_000;
 
 export function parseCatalogOptions(args: readonly string[]): CatalogOptions {
   const { values } = parseArgs({ args: [...args], options: { blocks: { type: 'string', default: '10000' } } });
@@ -78,46 +60,6 @@ function startIn(directory: string): CatalogStart {
   const { stdout, stderr, status } = spawnSync(process.execPath, args, { env });
   if (status !== 0) throw new Error(String(stderr));
   return JSON.parse(String(stdout)) as CatalogStart;
-}
-
-/** What `startIn` runs. */
-export async function openCatalog(directory: string): Promise<CatalogStart> {
-  const startedMs = performance.now();
-  const synced = Promise.withResolvers<void>();
-  const database = await Database.open({
-    directory: join(directory, 'data'),
-    catalogPath: join(directory, 'data/catalog.sqlite'),
-    bucket: {
-      description: 'bench',
-      module: moduleUrl('../storage/bucket/directory-bucket', import.meta.url).href,
-      config: { directory: join(directory, 'store') },
-      usage: new BucketUsage().memory,
-    },
-    memoryBudgetBytes: 64 * 1024 * 1024,
-    externalLabels: [],
-    tenantLabelName: 'tenant_id',
-    defaultTenant: 'nobody',
-    idleCutMs: 10_800_000,
-    fileSystem: nodeFileSystem,
-    clock: systemClock,
-    random: systemRandom,
-    executor: workerExecutor,
-    onEvent: ({ kind }) => {
-      if (kind === 'bucket-synced') synced.resolve();
-    },
-  });
-  const openMs = performance.now() - startedMs;
-  await synced.promise;
-  const allMs = performance.now() - startedMs;
-  const selectedMs = performance.now();
-  const snapshot = database.snapshot('a', { minTimeMs: NEWEST_MS - MONTH_MS, maxTimeMs: NEWEST_MS });
-  const selectMs = performance.now() - selectedMs;
-  const { blocks } = database.stats();
-  const selected = snapshot.blocks.length;
-  const peakRssBytes = process.resourceUsage().maxRSS * 1024;
-  database.release(snapshot.id);
-  await database.close();
-  return { blocks, openMs, allMs, peakRssBytes, selectMs, selected };
 }
 
 /** As Thanos Receive would leave it, but for what is in index and chunks. */

@@ -1,60 +1,65 @@
-/** `npm run bench -- <benchmark> [options]`; see README.md beside this file. */
-import { formatBucketReport, parseBucketOptions, runBucket } from './bucket.ts';
-import { type QueryOrder, runQuery } from './bucket-query.ts';
-import { formatCatalogReport, openCatalog, parseCatalogOptions, runCatalog } from './catalog.ts';
-import { formatIngestReport, type IngestReport, parseIngestOptions, runIngest } from './ingest.ts';
-import { type SendOptions, send } from './load/sender.ts';
-import { formatReplayReport, parseReplayOptions, runReplay } from './replay.ts';
-import { formatRows, parseRows, type Row, rowOptions } from './rows.ts';
+/**
+ * `npm run bench -- <benchmark> [options]`; see README.md beside this file. Each benchmark is loaded when it is asked for:
+ * what a process measures of itself must not hold the others.
+ */
+import type { QueryOrder } from './bucket-query.ts';
+import type { IngestReport } from './ingest.ts';
+import type { SendOptions } from './load/sender.ts';
+import type { Row } from './rows.ts';
 
 const log = (line: string): void => console.error(line);
-const [benchmark, ...args] = process.argv.slice(2);
+const [benchmark = '', ...args] = process.argv.slice(2);
 
-if (benchmark === 'ingest') {
-  try {
+const BENCHMARKS: Readonly<Record<string, () => Promise<void>>> = {
+  async ingest() {
+    const { parseRows } = await import('./rows.ts');
     const { rows, rest } = parseRows(args);
     const reports = rows === undefined ? [await runOne(rest)] : await runRows(rows, rest);
     if (reports.some(({ results }) => results.some(({ errors }) => errors > 0))) process.exitCode = 1;
-  } catch (error) {
-    console.error(`bench: ${error instanceof Error ? error.message : error}`);
-    process.exitCode = 1;
-  }
-} else if (benchmark === 'replay') {
-  try {
+  },
+  async replay() {
+    const { formatReplayReport, parseReplayOptions, runReplay } = await import('./replay.ts');
     const options = parseReplayOptions(args);
     console.log(formatReplayReport(await runReplay(options, log), options));
-  } catch (error) {
-    console.error(`bench: ${error instanceof Error ? error.message : error}`);
-    process.exitCode = 1;
-  }
-} else if (benchmark === 'bucket') {
-  try {
+  },
+  async bucket() {
+    const { formatBucketReport, parseBucketOptions, runBucket } = await import('./bucket.ts');
     const options = parseBucketOptions(args);
     console.log(formatBucketReport(await runBucket(options, log), options));
+  },
+  async catalog() {
+    const { formatCatalogReport, parseCatalogOptions, runCatalog } = await import('./catalog.ts');
+    console.log(formatCatalogReport(runCatalog(parseCatalogOptions(args), log)));
+  },
+};
+
+/** What the benchmarks start in processes of their own; each prints its figures as JSON. */
+const PARTS: Readonly<Record<string, () => Promise<unknown>>> = {
+  'bucket-query': async () => (await import('./bucket-query.ts')).runQuery(JSON.parse(args[0] ?? '{}') as QueryOrder),
+  'catalog-start': async () => (await import('./catalog-start.ts')).openCatalog(args[0] ?? ''),
+  send: async () => (await import('./load/sender.ts')).send(JSON.parse(args[0] ?? '{}') as SendOptions),
+};
+
+const run = BENCHMARKS[benchmark];
+const part = PARTS[benchmark];
+if (run !== undefined) {
+  try {
+    await run();
   } catch (error) {
     console.error(`bench: ${error instanceof Error ? error.message : error}`);
     process.exitCode = 1;
   }
-} else if (benchmark === 'bucket-query') {
-  // Two queries in a process of their own.
-  console.log(JSON.stringify(await runQuery(JSON.parse(args[0] ?? '{}') as QueryOrder)));
-} else if (benchmark === 'catalog') {
-  console.log(formatCatalogReport(runCatalog(parseCatalogOptions(args), log)));
-} else if (benchmark === 'catalog-start') {
-  // A start in a process of its own.
-  console.log(JSON.stringify(await openCatalog(args[0] ?? '')));
-} else if (benchmark === 'send') {
-  // The load's own process, started by the others.
-  console.log(JSON.stringify(await send(JSON.parse(args[0] ?? '{}') as SendOptions)));
+} else if (part !== undefined) {
+  console.log(JSON.stringify(await part()));
 } else {
-  console.error(
-    'usage: npm run bench -- ingest|replay|bucket|catalog [--series N] [--steps N] …  (see bench/README.md)',
-  );
+  const names = Object.keys(BENCHMARKS).join('|');
+  console.error(`usage: npm run bench -- ${names} [--series N] [--steps N] …  (see bench/README.md)`);
   process.exitCode = 2;
 }
 process.exit();
 
 async function runOne(rest: readonly string[]): Promise<IngestReport> {
+  const { formatIngestReport, parseIngestOptions, runIngest } = await import('./ingest.ts');
   const options = parseIngestOptions(rest);
   const report = await runIngest(options, log);
   console.log(formatIngestReport(report, options));
@@ -62,6 +67,7 @@ async function runOne(rest: readonly string[]): Promise<IngestReport> {
 }
 
 async function runRows(rows: readonly Row[], rest: readonly string[]): Promise<IngestReport[]> {
+  const [{ formatRows, rowOptions }, { runIngest }] = await Promise.all([import('./rows.ts'), import('./ingest.ts')]);
   const measured: { row: Row; report: IngestReport }[] = [];
   for (const row of rows) {
     log(`row ${row.name}: ${row.title}`);
