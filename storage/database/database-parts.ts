@@ -74,9 +74,9 @@ export async function openParts(options: DatabaseOptions, lock: DirectoryLock): 
 
   const { kernel, gaps, admission } = makeKernel(options);
   const metadata = new MetadataStore();
-  await blocks.prepare();
+  const covering = await coveringBlocks(identity, options, blocks);
   const startedMs = clock.monotonicMs();
-  const replayed = await replayLog(fileSystem, directory, kernel, await coveringBlocks(identity, options, blocks), {
+  const replayed = await replayLog(fileSystem, directory, kernel, covering, {
     onElection: (election) => gaps?.pairs.restore(election),
     onProgress: (progress) => onEvent({ kind: 'replay-progress', ...progress }),
     onDamage: (message) => onEvent({ kind: 'wal-damage', message }),

@@ -22,12 +22,15 @@ export async function coveringBlocks(
   { bucket, directory }: DatabaseOptions,
   blocks: Blocks,
 ): Promise<OwnBlock[]> {
-  if (restored === undefined) return blocks.ownBlocks(epoch);
+  if (restored === undefined) {
+    await blocks.prepare();
+    return blocks.ownBlocks(epoch);
+  }
   if (bucket === undefined) {
     const what = `${directory} was restored from a bucket, and needs it once more`;
     throw new StorageError('invalid', `${what}: start with the same --objstore.config-file`);
   }
-  // A block of which nobody knows yet would be there a second time, in the head.
+  // A block of which nobody knows would be there a second time, in the head: here the bucket has to answer.
   await blocks.refresh();
   return [...blocks.ownBlocks(restored.epoch), ...blocks.ownBlocks(epoch)];
 }

@@ -101,6 +101,25 @@ test('what was shipped is there after the machine was lost, under a higher epoch
   await second.database.close();
 });
 
+test('a restored log is replayed after one listing of the bucket', async () => {
+  const first = await open(newMachine());
+  await first.write('a', [[NOW_MS, 1]]);
+  await whenShipped(first);
+  lose(first.machine);
+  const machine = newMachine();
+  await restoreTo(machine);
+  const listings = (): number => control.count('list', '');
+  let atReplay = 0;
+  const before = listings();
+  const second = await open(machine, {
+    onEvent: ({ kind }) => {
+      if (kind === 'replay-progress') atReplay = listings() - before;
+    },
+  });
+  expect(atReplay).toBe(1);
+  await second.database.close();
+});
+
 test('nothing is put while nothing is new, and a marker only once', async () => {
   const opened = await open(newMachine());
   await opened.write('a', [[NOW_MS, 1]]);
