@@ -17,6 +17,7 @@ import { WINDOW_MS } from '../storage/model/time-range.ts';
 import { objectStores, startSwift } from '../test/support/object-stores.ts';
 import type { QueryCost, QueryOrder, QueryResult } from './bucket-query.ts';
 import { type CatalogReport, runCatalog } from './catalog.ts';
+import type { CatalogStart } from './catalog-start.ts';
 import { formatAligned, workDirectory } from './ingest.ts';
 import { BlockCopies, blockMetaIn, cutBlock } from './load/blocks.ts';
 import { diskBytes, fileSystemType, machine } from './usage.ts';
@@ -341,19 +342,21 @@ function queryRows(queries: readonly QueryFigures[]): string[][] {
   ];
 }
 
-/** The bars of a start are those of a server that has its catalogue. */
+/** The bars are those of a server that has its catalogue: without one it reads each meta.json first. */
 function catalogRows({ warm, cold }: CatalogReport): string[][] {
+  const row = (name: string, { blocks, openMs, allMs, peakRssBytes }: CatalogStart, bars: string[]): string[] => [
+    name,
+    String(blocks),
+    (openMs / 1000).toFixed(2),
+    bars[0] ?? '',
+    (allMs / 1000).toFixed(2),
+    mib(peakRssBytes),
+    bars[1] ?? '',
+  ];
   return [
-    ['start', 'blocks', 'open s', '≤ 2 s', 'all readable s', 'RSS MiB', '≤ 200 MiB'],
-    ...[['with', warm] as const, ['without', cold] as const].map(([name, start]) => [
-      name,
-      String(start.blocks),
-      (start.openMs / 1000).toFixed(2),
-      verdict(start.openMs, 2000),
-      (start.allMs / 1000).toFixed(2),
-      mib(start.peakRssBytes),
-      verdict(start.peakRssBytes, 200 * MIB),
-    ]),
+    ['start', 'blocks', 'open s', '≤ 2 s', 'all readable s', 'RSS MiB', '≤ 200 MB'],
+    row('with', warm, [verdict(warm.openMs, 2000), verdict(warm.peakRssBytes, 200e6)]),
+    row('without', cold, []),
   ];
 }
 
