@@ -99,7 +99,7 @@ export async function openParts(options: DatabaseOptions, lock: DirectoryLock): 
   const { memory } = kernel.memory;
   const headers = options.bucket === undefined ? {} : { headersDirectory: headersDirectory(directory) };
   const backgroundInit = { memory, reader: 0, dataDirectory: directory, blocksDirectory, ...headers };
-  const background = new BackgroundThread(executor, backgroundInit, onBroken);
+  const background = new BackgroundThread(backgroundInit, { executor, onBroken });
   const extraRecords = (): Uint8Array[] => [...(gaps?.pairs.allRecords() ?? []), ...metadata.records()];
   const checkpointer = startCheckpointer(options, { kernel, wal, background, clock }, replayed, {
     extraRecords,

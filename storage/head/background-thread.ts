@@ -1,4 +1,7 @@
-/** The background thread of the head (background.ts) as the thread sees it that gives it work. */
+/**
+ * The background thread of the head (background.ts) as the thread sees it that gives it work. It begins with the first job:
+ * until then its 20 MB are not needed.
+ */
 import { type Executor, moduleUrl, type Port } from '../io/executor.ts';
 import { StorageError } from '../lib/errors.ts';
 import type { BackgroundAnswer, BackgroundInit, BackgroundJob, CheckpointOrder, CutResult } from './background.ts';
@@ -9,20 +12,23 @@ interface Waiting {
   readonly reject: (error: StorageError) => void;
 }
 
+export interface BackgroundParts {
+  readonly executor: Executor;
+  /** Hears of a thread that ended by itself: the engine must not go on without it. */
+  readonly onBroken: (message: string) => void;
+}
+
 export class BackgroundThread {
-  readonly #port: Port;
+  readonly #init: BackgroundInit;
+  readonly #parts: BackgroundParts;
+  #port: Port | undefined;
   readonly #waiting = new Map<number, Waiting>();
   #nextJob = 1;
+  #isClosed = false;
 
-  /** `onBroken` hears of a thread that ended by itself: the engine must not go on without it. */
-  constructor(executor: Executor, init: BackgroundInit, onBroken: (message: string) => void) {
-    this.#port = executor.start(moduleUrl('./background', import.meta.url), init);
-    this.#port.onMessage((message) => this.#receive(message as BackgroundAnswer));
-    this.#port.onClose((error) => {
-      const message = error?.message ?? 'the background thread ended';
-      this.#rejectAll(message);
-      onBroken(message);
-    });
+  constructor(init: BackgroundInit, parts: BackgroundParts) {
+    this.#init = init;
+    this.#parts = parts;
   }
 
   /** Writes the block of a sealed generation. Rejects with StorageError 'unavailable' if that failed: nothing is left. */
@@ -38,16 +44,32 @@ export class BackgroundThread {
 
   /** Ends the thread; what it was at is given up. */
   close(): void {
-    this.#port.close();
+    this.#isClosed = true;
+    this.#port?.close();
     this.#rejectAll('the engine is closed');
   }
 
   #run<Result>(job: (id: number) => BackgroundJob): Promise<Result> {
+    if (this.#isClosed) return Promise.reject(new StorageError('unavailable', 'the engine is closed'));
     const id = this.#nextJob++;
+    const port = this.#port ?? this.#begin();
     return new Promise<Result>((resolve, reject) => {
       this.#waiting.set(id, { resolve, reject });
-      this.#port.post(job(id));
+      port.post(job(id));
     });
+  }
+
+  #begin(): Port {
+    const { executor, onBroken } = this.#parts;
+    const port = executor.start(moduleUrl('./background', import.meta.url), this.#init);
+    port.onMessage((message) => this.#receive(message as BackgroundAnswer));
+    port.onClose((error) => {
+      const message = error?.message ?? 'the background thread ended';
+      this.#rejectAll(message);
+      onBroken(message);
+    });
+    this.#port = port;
+    return port;
   }
 
   #receive(answer: BackgroundAnswer): void {
