@@ -6,6 +6,7 @@
 import { DirectoryBlockFiles } from '../block/block-files.ts';
 import { IndexHeaders } from '../block/index-headers.ts';
 import type { BlockMeta } from '../block/meta.ts';
+import { collectGarbage } from '../io/collect-garbage.ts';
 import type { Port } from '../io/executor.ts';
 import type { FileSystem } from '../io/file-system.ts';
 import type { World } from '../io/world.ts';
@@ -76,6 +77,7 @@ export function run(port: Port, init: BackgroundInit, { fileSystem }: World): vo
         answer = { id: job.id, failure: error instanceof Error ? error.message : String(error) };
       }
       port.post(answer);
+      collectGarbage(); // Some 100 MB, and the next cut is hours away.
     });
   });
 }
