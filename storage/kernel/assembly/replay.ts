@@ -188,7 +188,7 @@ function replaySamples(at: usize, length: usize, sequence: u64): u32 {
   while (nextSample()) {
     const row = findRef(sampleRef);
     if (row === 0) {
-      store<u32>(L.OUT_ORPHANS, load<u32>(L.OUT_ORPHANS) + 1);
+      noteOrphans(sampleRef, 1);
       continue;
     }
     const tenant: usize = load<u32>(row, L.ROW_TENANT);
@@ -220,12 +220,21 @@ function countAgain(tenant: usize, time: i64): void {
   if (time > load<i64>(tenant, L.TENANT_NEWEST)) store<i64>(tenant, time, L.TENANT_NEWEST);
 }
 
+/**
+ * Counts samples of a series whose definition is lost. Its ref is never given again: as long as the log has the samples, a
+ * new series of that ref would get them at the next replay.
+ */
+function noteOrphans(ref: u64, count: u32): void {
+  store<u64>(L.NEXT_REF, max<u64>(load<u64>(L.NEXT_REF), ref + 1));
+  store<u32>(L.OUT_ORPHANS, load<u32>(L.OUT_ORPHANS) + count);
+}
+
 function replayItems(at: usize, length: usize, sequence: u64): u32 {
   openItems(at, length);
   while (nextItem()) {
     const row = findRef(itemRef);
     if (row === 0) {
-      store<u32>(L.OUT_ORPHANS, load<u32>(L.OUT_ORPHANS) + 1);
+      noteOrphans(itemRef, 1);
       continue;
     }
     const tenant: usize = load<u32>(row, L.ROW_TENANT);
@@ -260,7 +269,7 @@ function replayKeptItems(at: usize, end: usize): u32 {
     store<u32>(L.NEXT_GENERATION, max<u32>(generation + 1, load<u32>(L.NEXT_GENERATION)));
     const row = findRef(ref);
     if (row === 0) {
-      store<u32>(L.OUT_ORPHANS, load<u32>(L.OUT_ORPHANS) + 1);
+      noteOrphans(ref, 1);
       continue;
     }
     const tenant: usize = load<u32>(row, L.ROW_TENANT);
@@ -292,7 +301,7 @@ function replayChunks(at: usize, end: usize): u32 {
     store<u32>(L.NEXT_GENERATION, max<u32>(generation + 1, load<u32>(L.NEXT_GENERATION)));
     const row = findRef(ref);
     if (row === 0) {
-      store<u32>(L.OUT_ORPHANS, load<u32>(L.OUT_ORPHANS) + <u32>bswap<u16>(load<u16>(xor)));
+      noteOrphans(ref, <u32>bswap<u16>(load<u16>(xor)));
       continue;
     }
     const tenant: usize = load<u32>(row, L.ROW_TENANT);
