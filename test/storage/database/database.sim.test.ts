@@ -1,7 +1,7 @@
 /**
  * The whole engine on a simulated machine, against a map: nothing acknowledged is lost or doubled, whatever call of the
  * disk the power fails at, and whatever the disk refuses meanwhile. A failing seed is in the name of the error; run it
- * alone with `SEED=… npx vitest run test/storage/database.sim.test.ts`.
+ * alone with `SEED=… npx vitest run test/storage/database/database.sim.test.ts`.
  */
 import { beforeAll, expect, test } from 'vitest';
 import { openBucketAt } from '../../../storage/bucket/bucket-location.ts';

@@ -204,6 +204,19 @@ test('samples whose definition is lost are counted, and no others suffer', () =>
   expect([...bitsOfContent(again.content()).values()]).toEqual([new Map([[START_MS, 2n]])]);
 });
 
+test('samples whose definition is lost never become those of a series that is new after them', () => {
+  const head = new TestHead();
+  write(head, series('lost', [START_MS, 1n], [START_MS + 1, 1n]));
+  const [, ...orphans] = head.frames;
+  const next = new TestHead();
+  replayInto(next, orphans);
+  write(next, series('new', [START_MS + 5, 2n]));
+  const again = new TestHead();
+  // A replay that meets samples without a definition goes over the log twice: the definition may come behind them.
+  for (let pass = 0; pass < 2; pass++) replayInto(again, [...orphans, ...next.frames]);
+  expect([...bitsOfContent(again.content()).values()]).toEqual([new Map([[START_MS + 5, 2n]])]);
+});
+
 test('second definitions are equal, may come first, and new series get refs behind all', () => {
   const head = filled(4, 30);
   const before = head.frames.length;
