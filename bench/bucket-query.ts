@@ -7,17 +7,17 @@ import { compressSync } from 'snappy';
 import type { ReadJob } from '../src/read/read-job.ts';
 import { ReaderPool } from '../src/read/reader-pool.ts';
 import {
-  Database,
+  type Database,
   inlineExecutor,
   nodeFileSystem,
   systemClock,
   systemRandom,
   type TimeRange,
-  workerExecutor,
 } from '../storage/index.ts';
 import { ReadRequest } from '../test/support/protocol.ts';
 import { decodeFrames } from '../test/support/read-answers.ts';
 import { type BucketWatch, watchedLocation, watchOf } from '../test/support/watched-bucket.ts';
+import { openOnBucket } from './bucket-database.ts';
 
 export interface QueryOrder {
   readonly dataDirectory: string;
@@ -88,26 +88,9 @@ export async function runQuery(order: QueryOrder): Promise<QueryResult> {
 }
 
 async function openSynced({ dataDirectory, bucketDirectory, cacheDiskBytes }: QueryOrder): Promise<Database> {
-  const synced = Promise.withResolvers<void>();
-  const database = await Database.open({
-    directory: dataDirectory,
-    catalogPath: `${dataDirectory}/catalog.sqlite`,
-    bucket: watchedLocation(bucketDirectory),
-    queryCache: { memoryBytes: CACHE_MEMORY_BYTES, diskBytes: cacheDiskBytes },
-    memoryBudgetBytes: 64 * 1024 * 1024,
-    externalLabels: [],
-    tenantLabelName: 'tenant_id',
-    defaultTenant: 'default-tenant',
-    idleCutMs: 10_800_000,
-    fileSystem: nodeFileSystem,
-    clock: systemClock,
-    random: systemRandom,
-    executor: workerExecutor,
-    onEvent: ({ kind }) => {
-      if (kind === 'bucket-synced') synced.resolve();
-    },
-  });
-  await synced.promise;
+  const queryCache = { memoryBytes: CACHE_MEMORY_BYTES, diskBytes: cacheDiskBytes };
+  const { database, synced } = await openOnBucket(dataDirectory, watchedLocation(bucketDirectory), { queryCache });
+  await synced;
   return database;
 }
 

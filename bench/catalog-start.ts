@@ -1,8 +1,9 @@
 /** A start with many blocks in the bucket, in the process that it is measured in: nothing else may be loaded there. */
 import { join } from 'node:path';
 import { BucketUsage } from '../storage/bucket/bucket-usage.ts';
-import { Database, moduleUrl, nodeFileSystem, systemClock, systemRandom, workerExecutor } from '../storage/index.ts';
+import { moduleUrl } from '../storage/index.ts';
 import { WINDOW_MS } from '../storage/model/time-range.ts';
+import { openOnBucket } from './bucket-database.ts';
 
 /** Of one start. */
 export interface CatalogStart {
@@ -25,31 +26,14 @@ const MONTH_MS = 30 * 86_400_000;
 /** Opens the database of `directory`/data on the bucket in `directory`/store, and says what that took. */
 export async function openCatalog(directory: string): Promise<CatalogStart> {
   const startedMs = performance.now();
-  const synced = Promise.withResolvers<void>();
-  const database = await Database.open({
-    directory: join(directory, 'data'),
-    catalogPath: join(directory, 'data/catalog.sqlite'),
-    bucket: {
-      description: 'bench',
-      module: moduleUrl('../storage/bucket/directory-bucket', import.meta.url).href,
-      config: { directory: join(directory, 'store') },
-      usage: new BucketUsage().memory,
-    },
-    memoryBudgetBytes: 64 * 1024 * 1024,
-    externalLabels: [],
-    tenantLabelName: 'tenant_id',
-    defaultTenant: 'nobody',
-    idleCutMs: 10_800_000,
-    fileSystem: nodeFileSystem,
-    clock: systemClock,
-    random: systemRandom,
-    executor: workerExecutor,
-    onEvent: ({ kind }) => {
-      if (kind === 'bucket-synced') synced.resolve();
-    },
+  const { database, synced } = await openOnBucket(join(directory, 'data'), {
+    description: 'bench',
+    module: moduleUrl('../storage/bucket/directory-bucket', import.meta.url).href,
+    config: { directory: join(directory, 'store') },
+    usage: new BucketUsage().memory,
   });
   const openMs = performance.now() - startedMs;
-  await synced.promise;
+  await synced;
   const allMs = performance.now() - startedMs;
   const selectedMs = performance.now();
   const snapshot = database.snapshot('a', { minTimeMs: NEWEST_MS - MONTH_MS, maxTimeMs: NEWEST_MS });
