@@ -15,19 +15,20 @@
  *   24 MiB   IN: a request body as received, then labels that were scattered
  *   57 MiB   RAW: the same decompressed
  *   90 MiB   SCRATCH: labels being put in order, chunks being rebuilt, the WAL record of items being built
- *   94 MiB   the arena: tables, symbols, rows, postings, chunks
+ *   94 MiB   PIECE_MARKS: where free pieces begin
+ *   102 MiB  the arena: tables, symbols, rows, postings, chunks
  *
  * Pointers are u32 byte addresses, numbers little-endian. A word that readers on other threads follow is stored
  * atomically after what it leads to.
  */
 
-// State words of the allocator (u32). FREE_* are heads of lists of free pieces, one list a size class.
+// State words of the allocator (u32). FREE_* are heads of lists.
 export const BUMP: u32 = 64;
 export const SOFT_LIMIT: u32 = 68;
 export const HARD_LIMIT: u32 = 72;
 export const FREE_BYTES: u32 = 76;
-export const FREE_BUFFERS: u32 = 80; // 11 classes
-export const FREE_PAGES: u32 = 128; // 7 classes
+export const FREE_PIECES: u32 = 80; // 11 orders: GRAIN and its doubles up to 64 KiB
+export const GRAIN: u32 = 64;
 
 // Free pieces of any other kind: exact sizes up to LARGEST_EXACT, a list for each multiple of eight; longer ones in one
 // list, as [next u32 | bytes u32]. Rows and aliases keep to themselves: a pointer to one that is gone leads to another.
@@ -231,7 +232,8 @@ export const ADMITTED_BYTES: u32 = 524288;
 export const MET_REPLICAS: u32 = 96468992; // in SCRATCH: the replicas that send the request at work
 export const ITEMS: u32 = 94650368; // in SCRATCH: the WAL record of items
 export const ITEMS_BYTES: u32 = 524288;
-export const ARENA: u32 = 98566144;
+export const PIECE_MARKS: u32 = 98566144; // a bit for each GRAIN of all addresses
+export const ARENA: u32 = 106954752;
 
 // A list: grows by segments [next u32 | capacity u32 | items], never moves. The count is published. A list without what
 // died takes the place of an older one by one store of count and first segment together: lists are 8-aligned.
@@ -289,7 +291,7 @@ export const WINDOW_SEALED_PAGES: u32 = 16;
 export const WINDOW_TOUCHED: u32 = 20; // 0 = the open generation holds nothing
 export const WINDOW_LATE: u32 = 24; // 1 = it was late when its first sample came
 
-// A page of closed chunks: [next | bytes | used | …].
+// A page of closed chunks: [next | bytes | used | …], 1 KiB or a double of it up to 64 KiB.
 export const PAGE_NEXT: u32 = 0;
 export const PAGE_SIZE: u32 = 4;
 export const PAGE_USED: u32 = 8;
@@ -347,7 +349,7 @@ export const OPEN_GENERATION: u32 = 40;
 export const OPEN_MIN_OFFSET: u32 = 44;
 export const OPEN_LEADING: u32 = 48; // u8
 export const OPEN_TRAILING: u32 = 49; // u8
-export const OPEN_CLASS: u32 = 50; // u8: size class of the buffer
+export const OPEN_GRAINS: u32 = 50; // u8: size of the buffer
 export const OPEN_BYTES: u32 = 56;
 
 // A series. VERSION is odd while chunks are being moved; a reader that saw it change reads the row again.

@@ -18,7 +18,8 @@ import {
   setWidestLimits,
   skipField,
 } from './labels';
-import { ROOM_FOR_SAMPLE, ROOM_FOR_SERIES, roomLeft } from './memory';
+import { ROOM_FOR_SERIES, roomLeft } from './memory';
+import { ROOM_FOR_SAMPLE } from './pieces';
 import { tellMetadata } from './metadata';
 import {
   EXEMPLAR,

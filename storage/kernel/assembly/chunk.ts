@@ -35,7 +35,44 @@ export function startXor(open: usize, time: i64, value: u64): void {
   atomic.store<u64>(open, ((<u64>1) << 32) | ((<u64>(behind + 8 - buffer)) << 3), L.OPEN_PUBLISHED);
 }
 
-/** A further sample, later than the last one; the buffer has 32 bytes of room. */
+/** Whether a further sample fits into the buffer, whose room is not more than it may take by far. */
+export function fitsXor(open: usize, time: i64, value: u64): bool {
+  const published = load<u64>(open, L.OPEN_PUBLISHED);
+  const room = (<u32>load<u8>(open, L.OPEN_GRAINS) * L.GRAIN) << 3;
+  const change = time - load<i64>(open, L.OPEN_LAST_TIME) - load<i64>(open, L.OPEN_DELTA);
+  const xor = value ^ load<u64>(open, L.OPEN_LAST_VALUE);
+  const isSecond = published >>> 32 === 1;
+  if (!isSecond && change === 0 && xor === 0) return <u32>published + 2 <= room;
+  const timeBits: u32 = isSecond ? 80 : changeBits(change);
+  const end = <u32>published + timeBits + xorBits(open, xor);
+  // The last write touches eight bytes.
+  return (end & ~7) + 64 <= room;
+}
+
+@inline
+function changeBits(change: i64): u32 {
+  if (change === 0) return 1;
+  if (change >= -8191 && change <= 8192) return 16;
+  if (change >= -65535 && change <= 65536) return 20;
+  return change >= -524287 && change <= 524288 ? 24 : 68;
+}
+
+@inline
+function fitsWindow(xor: u64, leading: u32, trailing: u32): bool {
+  return leading !== NO_WINDOW && <u32>clz(xor) >= leading && <u32>ctz(xor) >= trailing;
+}
+
+@inline
+function xorBits(open: usize, xor: u64): u32 {
+  if (xor === 0) return 1;
+  const leading = <u32>load<u8>(open, L.OPEN_LEADING),
+    trailing = <u32>load<u8>(open, L.OPEN_TRAILING);
+  return fitsWindow(xor, leading, trailing)
+    ? 2 + 64 - leading - trailing
+    : 13 + 64 - min<u32>(<u32>clz(xor), 31) - <u32>ctz(xor);
+}
+
+/** A further sample, later than the last one, for which the buffer has room. */
 export function appendXor(open: usize, time: i64, value: u64): void {
   const buffer: usize = load<u32>(open, L.OPEN_BUFFER);
   const published = load<u64>(open, L.OPEN_PUBLISHED);
@@ -81,7 +118,7 @@ function writeChange(buffer: usize, at: u32, change: i64): u32 {
 function writeXor(open: usize, buffer: usize, at: u32, xor: u64, head: u64, headBits: u32): u32 {
   let leading = <u32>load<u8>(open, L.OPEN_LEADING),
     trailing = <u32>load<u8>(open, L.OPEN_TRAILING);
-  if (leading !== NO_WINDOW && <u32>clz(xor) >= leading && <u32>ctz(xor) >= trailing) {
+  if (fitsWindow(xor, leading, trailing)) {
     head = (head << 2) | 2;
     headBits += 2;
   } else {

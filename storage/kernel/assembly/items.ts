@@ -8,7 +8,8 @@
 import * as L from '../layout';
 import { equal } from './bytes';
 import { bytesOf, findClass, insert, isFound, makeClass, seek, setKey, windowNumber } from './item-list';
-import { ROOM_FOR_SAMPLE, roomLeft } from './memory';
+import { roomLeft } from './memory';
+import { ROOM_FOR_SAMPLE } from './pieces';
 import { recordItem } from './record';
 import { beginMove, CONFLICT, DUPLICATE, endMove, findSample, FIRST_REJECT, isNewest, NO_ROOM, place, STORED } from './rows';
 import { findWindow, openWindow } from './window';

@@ -1,7 +1,7 @@
 /**
- * The arena: a bump allocator with free lists by size for what comes and goes. All its state is in the memory itself, so
- * that every instance of the kernel sees the same. What is dead comes back in the sizes in which series are made anew,
- * so pieces are neither merged nor, but for long ones, divided.
+ * The arena: a bump allocator with free lists by size for what comes and goes with series. All its state is in the
+ * memory itself, so that every instance of the kernel sees the same. What is dead comes back in the sizes in which series
+ * are made anew, so nothing is merged, and only what is long is divided. What comes and goes with samples is in pieces.ts.
  */
 import * as L from '../layout';
 
@@ -14,8 +14,6 @@ const SLACK_BYTES: usize = 256;
  * as symbols, and for each of at most MAX_LABELS a name, a pair and a segment of a list.
  */
 export const ROOM_FOR_SERIES: usize = 16 * L.MAX_SERIES_BYTES + 2 * L.SLAB_BYTES;
-/** What placing a sample can need: a page, the buffers that a growing chunk goes through, the windows of a tenant. */
-export const ROOM_FOR_SAMPLE: usize = 131072;
 
 /**
  * `size` zeroed bytes, 8-aligned. Callers have checked `roomLeft` for what a series can need; running out here is a bug.
@@ -52,6 +50,14 @@ function takeLong(bytes: usize): usize {
     link = at;
   }
   return 0;
+}
+
+/** `bytes` of fresh memory at a multiple of `alignment`; it is zero. */
+export function extendAligned(bytes: usize, alignment: usize): usize {
+  const gap = -(<usize>load<u32>(L.BUMP)) & (alignment - 1);
+  const at = extend(gap + bytes);
+  if (gap !== 0) free(at, gap);
+  return at + gap;
 }
 
 /** Fresh memory behind all that is there; it is zero. */
@@ -110,46 +116,6 @@ function giveFree(list: usize, at: usize, bytes: u32): void {
   store<u32>(at, load<u32>(list));
   store<u32>(list, <u32>at);
   store<u32>(L.FREE_BYTES, load<u32>(L.FREE_BYTES) + bytes);
-}
-
-/** Bytes of a buffer of a class: 64, 96, 128, 192, 256 … 1536; the eleventh is the longest XOR chunk with its slack. */
-export function bufferBytes(sizeClass: u32): u32 {
-  if (sizeClass === 10) return 2304;
-  return (sizeClass & 1 ? <u32>96 : <u32>64) << (sizeClass >>> 1);
-}
-
-/** A zeroed buffer for an open chunk. */
-export function allocateBuffer(sizeClass: u32): usize {
-  const bytes = bufferBytes(sizeClass);
-  const free = takeFree(L.FREE_BUFFERS + (sizeClass << 2), bytes);
-  if (free === 0) return allocate(bytes);
-  memory.fill(free, 0, bytes);
-  return free;
-}
-
-export function freeBuffer(at: usize, sizeClass: u32): void {
-  giveFree(L.FREE_BUFFERS + (sizeClass << 2), at, bufferBytes(sizeClass));
-}
-
-/** A page of closed chunks of 1 KiB << sizeClass. */
-export function allocatePage(sizeClass: u32): usize {
-  const bytes: u32 = 1024 << sizeClass;
-  let at = takeFree(L.FREE_PAGES + (sizeClass << 2), bytes);
-  if (at === 0) at = allocate(bytes);
-  store<u32>(at, 0, L.PAGE_NEXT);
-  store<u32>(at, bytes, L.PAGE_SIZE);
-  store<u32>(at, L.PAGE_HEADER_BYTES, L.PAGE_USED);
-  return at;
-}
-
-/** Frees a page and all that follow it. */
-export function freePages(first: usize): void {
-  for (let page = first; page !== 0; ) {
-    const next: usize = load<u32>(page, L.PAGE_NEXT);
-    const bytes = load<u32>(page, L.PAGE_SIZE);
-    giveFree(L.FREE_PAGES + ((31 - clz(bytes) - 10) << 2), page, bytes);
-    page = next;
-  }
 }
 
 /** Appends to a list; readers that hold an older count still find their items where they were. */

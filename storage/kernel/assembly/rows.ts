@@ -4,8 +4,9 @@
  * While chunks move, the row's version is odd; an append in place publishes one word.
  */
 import * as L from '../layout';
-import { appendXor, nextXor, openXor, openXorStream, startXor, xorTime, xorValue } from './chunk';
-import { allocate, allocateBuffer, bufferBytes, freeBuffer, ROOM_FOR_SAMPLE, roomLeft } from './memory';
+import { appendXor, fitsXor, nextXor, openXor, openXorStream, startXor, xorTime, xorValue } from './chunk';
+import { allocate, roomLeft } from './memory';
+import { givePiece, ROOM_FOR_SAMPLE, takePiece } from './pieces';
 import { dropItems, hasItems } from './item-list';
 import { allocateChunk, findWindow, isLive, openWindow } from './window';
 
@@ -17,7 +18,7 @@ export const NO_ROOM: u32 = 3;
 export const FIRST_REJECT: u32 = 16;
 
 const TAIL_BYTES: u32 = 32; // a sample takes 19 at most, and a write touches 8 at once
-const LARGEST_CLASS: u32 = 10;
+const LARGEST_BUFFER: u32 = 48 * L.GRAIN; // the longest chunk has 2200 bytes
 const REBUILD: usize = L.SCRATCH + 1048576; // samples of a chunk being rebuilt: (time, value) × CHUNK_SAMPLES
 
 @inline
@@ -48,7 +49,7 @@ export function place(tenant: usize, row: usize, time: i64, value: u64, sealedUn
     time < end &&
     time >= sealedUntil
   ) {
-    if (<u32>published >>> 3 > bufferBytes(load<u8>(open, L.OPEN_CLASS)) - TAIL_BYTES) {
+    if (isFull(open, time, value)) {
       if (!roomLeft(ROOM_FOR_SAMPLE)) return NO_ROOM;
       growBuffer(row, open);
     }
@@ -100,8 +101,7 @@ function appendOrStart(
   const same =
     count !== 0 && load<u32>(open, L.OPEN_WINDOW) === number && load<u32>(open, L.OPEN_GENERATION) === generation;
   if (same && count < L.CHUNK_SAMPLES) {
-    if (<u32>load<u64>(open, L.OPEN_PUBLISHED) >>> 3 > bufferBytes(load<u8>(open, L.OPEN_CLASS)) - TAIL_BYTES)
-      growBuffer(row, open);
+    if (isFull(open, time, value)) growBuffer(row, open);
     appendXor(open, time, value);
     return;
   }
@@ -113,14 +113,40 @@ function appendOrStart(
 
 function startChunk(open: usize, number: u32, generation: u32, time: i64, value: u64): void {
   const buffer: usize = load<u32>(open, L.OPEN_BUFFER);
-  if (buffer === 0) {
-    store<u8>(open, 0, L.OPEN_CLASS);
-    store<u32>(open, <u32>allocateBuffer(0), L.OPEN_BUFFER);
-  } else memory.fill(buffer, 0, bufferBytes(load<u8>(open, L.OPEN_CLASS)));
+  if (buffer === 0) setBuffer(open, L.GRAIN);
+  else memory.fill(buffer, 0, bufferBytes(open));
   store<u32>(open, number, L.OPEN_WINDOW);
   store<u32>(open, generation, L.OPEN_GENERATION);
   store<u32>(open, <u32>(time - <i64>number * L.WINDOW_MS), L.OPEN_MIN_OFFSET);
   startXor(open, time, value);
+}
+
+@inline
+function bufferBytes(open: usize): u32 {
+  return <u32>load<u8>(open, L.OPEN_GRAINS) * L.GRAIN;
+}
+
+/** Whether the buffer has no room for a further sample. */
+@inline
+function isFull(open: usize, time: i64, value: u64): bool {
+  const used = <u32>load<u64>(open, L.OPEN_PUBLISHED) >>> 3;
+  return used > bufferBytes(open) - TAIL_BYTES && !fitsXor(open, time, value);
+}
+
+/** Leaves an open chunk without samples and without a buffer. */
+function freeBuffer(open: usize): void {
+  store<u64>(open, 0, L.OPEN_PUBLISHED);
+  givePiece(load<u32>(open, L.OPEN_BUFFER), bufferBytes(open));
+  store<u32>(open, 0, L.OPEN_BUFFER);
+}
+
+/** Gives an open chunk a zeroed buffer. */
+function setBuffer(open: usize, bytes: u32): usize {
+  const buffer = takePiece(bytes);
+  memory.fill(buffer, 0, bytes);
+  store<u32>(open, <u32>buffer, L.OPEN_BUFFER);
+  store<u8>(open, <u8>(bytes / L.GRAIN), L.OPEN_GRAINS);
+  return buffer;
 }
 
 function growBuffer(row: usize, open: usize): void {
@@ -148,7 +174,7 @@ function closeChunk(tenant: usize, row: usize, open: usize): void {
     store<u16>(chunk, bswap<u16>(<u16>(published >>> 32)), L.CHUNK_XOR);
     store<u32>(row, <u32>chunk, L.ROW_CHUNKS);
   }
-  store<u64>(open, 0, L.OPEN_PUBLISHED);
+  freeBuffer(open);
 }
 
 /** Whether the row has a float at this time: STORED if not, else DUPLICATE or CONFLICT by its bits. */
@@ -259,22 +285,24 @@ function insertLate(tenant: usize, row: usize, late: usize, time: i64, value: u6
   beginMove(row);
   startChunk(late, number, generation, load<i64>(REBUILD), load<u64>(REBUILD, 8));
   for (let from = REBUILD + 16; from < to; from += 16) {
-    if (<u32>load<u64>(late, L.OPEN_PUBLISHED) >>> 3 > bufferBytes(load<u8>(late, L.OPEN_CLASS)) - TAIL_BYTES)
-      growInMove(late);
-    appendXor(late, load<i64>(from), load<u64>(from, 8));
+    const earlier = load<i64>(from),
+      there = load<u64>(from, 8);
+    if (isFull(late, earlier, there)) growInMove(late);
+    appendXor(late, earlier, there);
   }
   endMove(row);
 }
 
+/** Buffers grow by steps of a half and a third: 1, 2, 3, 4, 6, 8, 12 … grains. */
 function growInMove(open: usize): void {
-  const sizeClass = <u32>load<u8>(open, L.OPEN_CLASS);
-  if (sizeClass === LARGEST_CLASS) unreachable();
-  const from: usize = load<u32>(open, L.OPEN_BUFFER),
-    to = allocateBuffer(sizeClass + 1);
-  memory.copy(to, from, bufferBytes(sizeClass));
-  store<u32>(open, <u32>to, L.OPEN_BUFFER);
-  store<u8>(open, <u8>(sizeClass + 1), L.OPEN_CLASS);
-  freeBuffer(from, sizeClass);
+  const bytes = bufferBytes(open),
+    half = bytes >>> 1;
+  if (bytes === LARGEST_BUFFER) unreachable();
+  const from: usize = load<u32>(open, L.OPEN_BUFFER);
+  const more = (bytes & (bytes - 1)) === 0 ? half : bytes / 3;
+  const to = setBuffer(open, bytes + max<u32>(more, L.GRAIN));
+  memory.copy(to, from, bytes);
+  givePiece(from, bytes);
 }
 
 /** Whether a row holds nothing. */
@@ -308,7 +336,5 @@ function dropOpen(open: usize, number: u32, generation: u32): void {
   const buffer: usize = load<u32>(open, L.OPEN_BUFFER);
   if (buffer === 0 || load<u32>(open, L.OPEN_WINDOW) !== number || load<u32>(open, L.OPEN_GENERATION) !== generation)
     return;
-  store<u64>(open, 0, L.OPEN_PUBLISHED);
-  freeBuffer(buffer, load<u8>(open, L.OPEN_CLASS));
-  store<u32>(open, 0, L.OPEN_BUFFER);
+  freeBuffer(open);
 }

@@ -1,6 +1,7 @@
 /** Tenants: opaque keys, each with its own series, windows and times. They are never forgotten. */
 import * as L from '../layout';
-import { allocate, ROOM_FOR_SAMPLE, roomLeft } from './memory';
+import { allocate, roomLeft } from './memory';
+import { ROOM_FOR_SAMPLE } from './pieces';
 import { findSymbol, intern, useSymbol } from './symbols';
 import { slot, tableInsert, tableMask } from './table';
 

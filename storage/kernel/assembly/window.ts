@@ -4,9 +4,10 @@
  * mistaken for its past.
  */
 import * as L from '../layout';
-import { allocate, allocatePage, free, freePages } from './memory';
+import { allocate, free } from './memory';
+import { givePiece, LARGEST_PIECE, takePiece } from './pieces';
 
-const LARGEST_PAGE_CLASS: u32 = 6; // 64 KiB
+const SMALLEST_PAGE: u32 = 1024;
 const SLOTS_AT_LEAST: u32 = 4;
 /** Before the slots: for how many there is room. */
 const ROOM_BYTES: usize = 8;
@@ -98,6 +99,14 @@ export function releaseSealed(tenant: usize, window: usize): void {
   store<u32>(tenant, last, L.TENANT_WINDOWS);
 }
 
+function freePages(first: usize): void {
+  for (let page = first; page !== 0; ) {
+    const next: usize = load<u32>(page, L.PAGE_NEXT);
+    givePiece(page, load<u32>(page, L.PAGE_SIZE));
+    page = next;
+  }
+}
+
 /** Whether a chunk of this window and generation still counts: open, or sealed and not yet released. */
 export function isLive(tenant: usize, number: u32, generation: u32): bool {
   const window = findWindow(tenant, number);
@@ -114,9 +123,11 @@ export function allocateChunk(window: usize, generation: u32, bytes: u32): usize
   const size = (bytes + 7) & ~7;
   let page: usize = load<u32>(pages);
   if (page === 0 || load<u32>(page, L.PAGE_SIZE) - load<u32>(page, L.PAGE_USED) < size) {
-    let sizeClass: u32 = page === 0 ? 0 : min<u32>(31 - clz(load<u32>(page, L.PAGE_SIZE)) - 10 + 1, LARGEST_PAGE_CLASS);
-    while (((<u32>1024) << sizeClass) - L.PAGE_HEADER_BYTES < size) sizeClass++;
-    const fresh = allocatePage(sizeClass);
+    let pageBytes = page === 0 ? SMALLEST_PAGE : min<u32>(load<u32>(page, L.PAGE_SIZE) << 1, LARGEST_PIECE);
+    while (pageBytes - L.PAGE_HEADER_BYTES < size) pageBytes <<= 1;
+    const fresh = takePiece(pageBytes);
+    store<u32>(fresh, pageBytes, L.PAGE_SIZE);
+    store<u32>(fresh, L.PAGE_HEADER_BYTES, L.PAGE_USED);
     store<u32>(fresh, <u32>page, L.PAGE_NEXT);
     store<u32>(pages, <u32>fresh);
     page = fresh;

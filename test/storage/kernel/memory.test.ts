@@ -210,9 +210,17 @@ test('a closed chunk at the very end of the memory is read to its end', () => {
   expect(bits).toBeDefined();
   const head = new TestHead({ budgetBytes: 64 * MiB });
   const samples = Array.from(times, (time, i) => sampleField(time, bits?.[i] as bigint));
-  head.write(compressed(series('edge', ...samples)), LATEST_MS);
+  const other = (timeMs: number): Bytes => series('other', sampleField(timeMs, 1n));
+  head.write(compressed(other(START_MS - WINDOW_MS), series('edge', ...samples)), LATEST_MS);
   const { memory } = head.kernel;
-  memory.setWord(L.BUMP, memory.byteLength - page);
+  // Pieces are taken of a region that ends where the memory does, the next of that size at its end.
+  for (let order = 0; order < 11; order++) memory.setWord(L.FREE_PIECES + order * 4, 0);
+  const end = memory.byteLength;
+  memory.setWord(L.BUMP, end - MiB);
+  head.write(compressed(other(START_MS + WINDOW_MS)), LATEST_MS);
+  expect(memory.word(L.BUMP)).toBe(end);
+  memory.bytes(end - page, 12).set(new Uint8Array(new Uint32Array([0, 0, 4]).buffer));
+  memory.setWord(L.FREE_PIECES + 4 * 4, end - page);
   head.write(compressed(series('edge', sampleField(START_MS + WINDOW_MS, 1n))), LATEST_MS);
   const again = head.write(compressed(series('edge', ...samples)), LATEST_MS);
   expect(again.outcome).toMatchObject({ duplicates: 120, stored: 0 });
