@@ -79,10 +79,11 @@ async function runDirectory(options: CrashOptions, rounds: number, tally: CrashT
   const machine = { segmentBytes: SEGMENT_BYTES, isUnsynced: options.isUnsynced ?? false };
   await using varve = await Varve.start({ directory, machine, flags: options.flags ?? [] });
   const load = new DurableLoad(SHAPE);
+  const { journal } = load;
   for (let round = 0; round < rounds; round++) {
-    const before = load.journal.count('acknowledged');
+    const [acknowledged, refused] = [journal.count('acknowledged'), journal.count('refused')];
     const running = load.run(varve, () => false);
-    await until('enough answers', () => load.journal.count('acknowledged') >= before + ACKNOWLEDGED_BEFORE, {
+    await until('enough answers', () => journal.count('acknowledged') >= acknowledged + ACKNOWLEDGED_BEFORE, {
       everyMs: 2,
     });
     const wanted = [...MOMENTS, undefined][tally.rounds % (MOMENTS.length + 1)];
@@ -91,14 +92,14 @@ async function runDirectory(options: CrashOptions, rounds: number, tally: CrashT
     disk?.powerOn();
     await varve.restart(options.flags);
     tally.rounds++;
-    const violations = load.journal.violations(await readStreamed(varve.url, load.wholeRange));
+    tally.acknowledged += journal.count('acknowledged') - acknowledged;
+    tally.refused += journal.count('refused') - refused;
+    const violations = journal.violations(await readStreamed(varve.url, load.wholeRange));
     tally.violations.push(...violations);
     tally.damages.push(...varve.output.split('\n').filter((line) => line.includes('damage in the WAL')));
     // What is lost once is missing in every later round.
     if (violations.length > 0) return;
-    tally.acknowledged += load.journal.count('acknowledged') - before;
   }
-  tally.refused += load.journal.count('refused');
 }
 
 /** Ends the server when the moment has come, or after a random while; answers what was going on then. */
