@@ -3,7 +3,7 @@
  * It stops where the records are full and goes on when called again.
  */
 import * as L from '../layout';
-import { readVarint, varintEnd, writeVarint } from './bytes';
+import { readVarint, varintEnd } from './bytes';
 import { EXEMPLAR_BYTES, exemplarLength, exemplarTime, gatherLabels, writeExemplar } from './exemplars';
 import { newestHistogram } from './item-list';
 import { histogramKind, histogramTime, judgeHistogram } from './histogram';
@@ -11,8 +11,6 @@ import { noteStart, placeBesideItems, placeItem, ROOM_FOR_STARTS } from './items
 import {
   hasReservedName,
   labelActual,
-  measure,
-  readLabels,
   refuseForSeries,
   setLabelLimits,
   setWidestLimits,
@@ -26,7 +24,6 @@ import {
   EXEMPLAR_V2,
   HISTOGRAM,
   HISTOGRAM_V2,
-  LABEL,
   METADATA_V2,
   planEntry,
   SAMPLE,
@@ -48,9 +45,8 @@ import { admit, isDropped, isElected, meet, noteNewest, sender } from './policy'
 import { addAlias, changeRow, findAlias, findKnownRow, findOrMakeRow, isFullOfSeries, rowIsNew } from './series';
 import { intern, leaveSymbol, useSymbol } from './symbols';
 import { fillFrom, isPlain, judgeTime, setLatest } from './time';
+import { readWireLabels, wireLabels, wireLength, wireTotal, writeWireLabels } from './wire-labels';
 
-/** Where scattered labels are gathered: the body as received is not needed any more, and they are not longer. */
-const GATHERED: usize = L.IN;
 const OFFENDER_LABELS: usize = L.SCRATCH + 1310720;
 
 // The outcome of the series at work.
@@ -361,77 +357,6 @@ function symbolKey(entry: usize): bool {
     keyLength += 4;
   }
   return keyLength !== 0;
-}
-
-let wireLength: usize = 0;
-/** How long the labels are; those of 2.0 are written out up to MAX_SERIES_BYTES, since symbols repeat: one could stand for gigabytes. */
-let wireTotal: u64 = 0;
-
-/** As `readLabels`, for what `wireLabels` left. */
-function readWireLabels(wire: usize, length: usize): u32 {
-  if (!isV2 || wireTotal <= L.MAX_SERIES_BYTES) return readLabels(wire, length);
-  measure(<u32>min<u64>(wireTotal, 0xffffffff));
-  return L.REJECT_SERIES_TOO_LONG;
-}
-
-/**
- * The label fields of a series in one piece, `wireLength` bytes, as 1.0 writes them: one form for all protocols. Valid
- * until those of another one are asked for.
- */
-function wireLabels(entry: usize): usize {
-  if (isV2) return writeWireLabels(load<u32>(entry, L.PLAN_LABELS), load<u32>(entry, L.PLAN_END));
-  const labels: usize = load<u32>(entry, L.PLAN_LABELS);
-  wireLength = load<u32>(entry, L.PLAN_LABELS_BYTES);
-  wireTotal = wireLength;
-  if (wireLength !== L.SCATTERED) return labels;
-  const end: usize = load<u32>(entry, L.PLAN_END);
-  let to = GATHERED;
-  for (let at = labels; at < end; ) {
-    const next = skipField(at, end);
-    if (load<u8>(at) === LABEL) {
-      memory.copy(to, at, next - at);
-      to += next - at;
-    }
-    at = next;
-  }
-  wireLength = to - GATHERED;
-  wireTotal = wireLength;
-  return GATHERED;
-}
-
-/** Writes out the labels of a series of 2.0; a ref that no symbol has, or that has no partner, leaves its label out. */
-function writeWireLabels(series: usize, end: usize): usize {
-  const symbols = load<u32>(L.SYMBOL_COUNT);
-  let to = GATHERED;
-  wireTotal = 0;
-  openRefs(series, end);
-  while (nextRef()) {
-    const name = ref;
-    if (!nextRef()) break;
-    if (name >= symbols || ref >= symbols) continue;
-    const nameLength = symbolLength(name),
-      valueLength = symbolLength(ref);
-    const bytes = 2 + varintBytes(nameLength) + nameLength + varintBytes(valueLength) + valueLength;
-    wireTotal += 1 + varintBytes(bytes) + bytes;
-    if (wireTotal > L.MAX_SERIES_BYTES) continue;
-    store<u8>(to, LABEL);
-    to = writeText(writeVarint(to + 1, bytes), 0x0a, name);
-    to = writeText(to, 0x12, ref);
-  }
-  wireLength = to - GATHERED;
-  return GATHERED;
-}
-
-function writeText(at: usize, tag: u8, symbol: u32): usize {
-  const length = symbolLength(symbol);
-  store<u8>(at, tag);
-  at = writeVarint(at + 1, length);
-  memory.copy(at, symbolText(symbol), length);
-  return at + length;
-}
-
-function varintBytes(value: usize): usize {
-  return value < 128 ? 1 : value < 16384 ? 2 : value < 2097152 ? 3 : value < 268435456 ? 4 : 5;
 }
 
 /** Places the samples of a series: APPLIED, or APPLIED_PART or OUT_OF_MEMORY with the place to go on in the plan. */

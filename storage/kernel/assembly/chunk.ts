@@ -35,7 +35,7 @@ export function startXor(open: usize, time: i64, value: u64): void {
   atomic.store<u64>(open, ((<u64>1) << 32) | ((<u64>(behind + 8 - buffer)) << 3), L.OPEN_PUBLISHED);
 }
 
-/** Whether a further sample fits into the buffer, whose room is not more than it may take by far. */
+/** Whether a further sample fits into the buffer: exactly, by what `appendXor` would write; to be asked near its end only. */
 export function fitsXor(open: usize, time: i64, value: u64): bool {
   const published = load<u64>(open, L.OPEN_PUBLISHED);
   const room = (<u32>load<u8>(open, L.OPEN_GRAINS) * L.GRAIN) << 3;

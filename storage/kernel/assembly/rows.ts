@@ -285,10 +285,10 @@ function insertLate(tenant: usize, row: usize, late: usize, time: i64, value: u6
   beginMove(row);
   startChunk(late, number, generation, load<i64>(REBUILD), load<u64>(REBUILD, 8));
   for (let from = REBUILD + 16; from < to; from += 16) {
-    const earlier = load<i64>(from),
-      there = load<u64>(from, 8);
-    if (isFull(late, earlier, there)) growInMove(late);
-    appendXor(late, earlier, there);
+    const nextTime = load<i64>(from),
+      nextValue = load<u64>(from, 8);
+    if (isFull(late, nextTime, nextValue)) growInMove(late);
+    appendXor(late, nextTime, nextValue);
   }
   endMove(row);
 }
